@@ -1,0 +1,157 @@
+//! A MAC address that can belong to a phone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Six bytes that name one phone: never all zero, never a group address.
+///
+/// Displayed in lower case with colons; [`Mac::upper`] and [`Mac::lower`] give the bare forms that
+/// the families' file names use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac([u8; 6]);
+
+/// Why a text is no MAC address of a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MacError {
+    /// Not twelve hexadecimal digits in one of the usual groupings.
+    #[error(
+        "a MAC is 12 hex digits: bare, in pairs joined by ':' or '-', or in fours joined by '.'"
+    )]
+    Form,
+    /// All bits zero.
+    #[error("the MAC 00:00:00:00:00:00 belongs to no phone")]
+    Zero,
+    /// The lowest bit of the first octet is set: broadcast or multicast.
+    #[error("this is a group (multicast or broadcast) address, not a phone's own")]
+    Group,
+}
+
+impl Mac {
+    /// Checks that `bytes` can be a phone's own address.
+    pub fn new(bytes: [u8; 6]) -> Result<Self, MacError> {
+        if bytes == [0; 6] {
+            return Err(MacError::Zero);
+        }
+        if bytes[0] & 1 == 1 {
+            return Err(MacError::Group);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The six bytes.
+    pub fn bytes(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// Twelve upper-case digits without separators, as in `SIP0018B9FFFFFF.cnf`.
+    pub fn upper(self) -> String {
+        self.lower().to_ascii_uppercase()
+    }
+
+    /// Twelve lower-case digits without separators.
+    pub fn lower(self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Whether the address was made up by somebody instead of assigned to a maker.
+    pub fn locally_administered(self) -> bool {
+        self.0[0] & 2 == 2
+    }
+}
+
+impl FromStr for Mac {
+    type Err = MacError;
+
+    fn from_str(text: &str) -> Result<Self, MacError> {
+        let group = match text.bytes().find(|b| !b.is_ascii_hexdigit()) {
+            None => 12,
+            Some(b':' | b'-') => 2,
+            Some(b'.') => 4,
+            Some(_) => return Err(MacError::Form),
+        };
+        let separator = text.chars().find(|c| !c.is_ascii_hexdigit()).unwrap_or(':');
+        let mut digits = String::with_capacity(12);
+        for part in text.split(separator) {
+            if part.len() != group || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(MacError::Form);
+            }
+            digits.push_str(part);
+        }
+        if digits.len() != 12 {
+            return Err(MacError::Form);
+        }
+        let mut bytes = [0; 6];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| MacError::Form)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| MacError::Form)?;
+        }
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = MacError;
+
+    fn try_from(text: String) -> Result<Self, MacError> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> String {
+        mac.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_usual_spelling() {
+        for text in ["00:18:b9:ff:ff:fe", "00-18-B9-FF-FF-FE", "0018.b9ff.fffe", "0018B9FFFFFE"] {
+            assert_eq!(text.parse::<Mac>().unwrap().to_string(), "00:18:b9:ff:ff:fe", "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_phone() {
+        let form = [
+            "",
+            "00:18:b9:ff:ff",
+            "00:18-b9:ff:ff:fe",
+            "0:18:b9:ff:ff:fe",
+            "0018b9fffffg",
+            "00:18:b9:ff:ff:fe:",
+            "é018b9ffffff",
+        ];
+        for text in form {
+            assert_eq!(text.parse::<Mac>(), Err(MacError::Form), "{text}");
+        }
+        assert_eq!("00:00:00:00:00:00".parse::<Mac>(), Err(MacError::Zero));
+        assert_eq!("01:00:5e:00:00:01".parse::<Mac>(), Err(MacError::Group));
+    }
+
+    #[test]
+    fn prints_bare_forms() {
+        let mac: Mac = "00:18:b9:ab:cd:ef".parse().unwrap();
+        assert_eq!((mac.upper().as_str(), mac.lower().as_str()), ("0018B9ABCDEF", "0018b9abcdef"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The smallest words of the design: MAC addresses, names, secrets, places in files, diagnostics.
+
+pub mod diagnostic;
+pub mod mac;
+pub mod name;
+pub mod nearest;
+pub mod secret;
+pub mod span;
+pub mod text;
+pub mod time;
+
+pub use diagnostic::{Code, Diagnostic, Level};
+pub use mac::Mac;
+pub use name::FileName;
+pub use secret::{Digest, Key, Secret};
+pub use span::{FileId, Sources, Span, Spanned};
+pub use text::Text;
+pub use time::Time;

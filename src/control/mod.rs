@@ -1,0 +1,259 @@
+//! What the command line and the daemon say to each other over the control socket: one JSON object
+//! a line, a request and its answers. The first field of a request is the version.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Digest, Level, Mac};
+
+/// Raised with every incompatible change.
+pub const VERSION: u32 = 1;
+
+/// One request line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// [`VERSION`] of the asker.
+    pub version: u32,
+    /// What is wanted.
+    pub ask: Ask,
+}
+
+/// What may be asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// The state of the site and of all phones, or of those that a word names. Answered once, with
+    /// [`Answer::Status`].
+    Status {
+        /// A MAC in any spelling, a peer name, or a label; none for all.
+        phone: Option<String>,
+    },
+    /// Make phones fetch now. Answered with [`Answer::Push`]; with `wait` then with
+    /// [`Answer::Progress`] lines until each phone is done or failed.
+    Push {
+        /// Words as in `Status`; empty for all phones.
+        phones: Vec<String>,
+        /// Also phones that are current (a check-sync does not restart them).
+        all: bool,
+        /// Tell what would be done, do nothing.
+        dry_run: bool,
+        /// Keep answering until the end.
+        wait: bool,
+    },
+    /// What the sources on disk would change. Answered with [`Answer::Diff`].
+    Diff,
+    /// Let a held generation through, or say that Asterisk has loaded its configuration. Answered
+    /// with [`Answer::Done`].
+    Apply {
+        /// The removal of phones is meant.
+        accept_removals: bool,
+        /// Asterisk has loaded what is on disk.
+        loaded: bool,
+    },
+}
+
+/// One answer line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The state.
+    Status(Box<Status>),
+    /// What is being done.
+    Push {
+        /// One a phone.
+        phones: Vec<PushLine>,
+    },
+    /// News of a waited-for push: the phones whose state changed, `finished` on the last line.
+    Progress {
+        /// The phones.
+        phones: Vec<PhoneStatus>,
+        /// Nothing follows.
+        finished: bool,
+    },
+    /// The changes.
+    Diff(Vec<PhoneDiff>),
+    /// Carried out, with what to tell the user.
+    Done(String),
+    /// Not carried out: why and what to do next.
+    Error {
+        /// The kind.
+        kind: ErrorKind,
+        /// The text.
+        message: String,
+    },
+}
+
+/// Why something was not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// The words name no phone.
+    NoSuchPhone,
+    /// The asker may not.
+    Denied,
+    /// The request could not be read, or is of another version.
+    BadRequest,
+    /// It cannot be done now.
+    Unavailable,
+}
+
+/// One phone of a push.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PushLine {
+    /// The phone.
+    pub mac: Mac,
+    /// Its lines' peers.
+    pub peers: Vec<String>,
+    /// What is done, or why nothing is.
+    pub what: String,
+    /// Whether a NOTIFY will be sent.
+    pub due: bool,
+}
+
+/// The state of the site.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The generation that is offered.
+    pub generation: u64,
+    /// When it was made, RFC 3339.
+    pub generated: String,
+    /// Why a newer one is held back, if it is.
+    pub held: Option<String>,
+    /// Whether Asterisk is known to have loaded what is on disk: `loaded`, `waiting`, `unknown`.
+    pub reload: String,
+    /// The AMI session in words: `up (Asterisk Call Manager 5.0.4)`, `down: connection refused`.
+    pub ami: String,
+    /// What is wrong with the sources.
+    pub diagnostics: Vec<Message>,
+    /// The phones, by MAC.
+    pub phones: Vec<PhoneStatus>,
+    /// Askers without a tag.
+    pub unknown: Vec<UnknownAsker>,
+}
+
+/// A diagnostic on its way to a person.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// The code.
+    pub code: String,
+    /// How bad.
+    pub level: Level,
+    /// `file:line:column`, if it has a place.
+    pub place: Option<String>,
+    /// The text.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// One phone. This is the object of `handset status --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PhoneStatus {
+    /// Lower case with colons.
+    pub mac: Mac,
+    /// The family.
+    pub family: String,
+    /// The model.
+    pub model: String,
+    /// The lines, from 1.
+    pub lines: Vec<LineStatus>,
+    /// The sync token of what it shall run.
+    pub wanted: Option<Digest>,
+    /// The sync token of what it is proved to run; null when unknown.
+    pub running: Option<Digest>,
+    /// Where it stands.
+    pub state: State,
+    /// What `state` means for it, in words.
+    pub detail: Option<String>,
+    /// When it was last heard of, RFC 3339; null for never.
+    pub last_seen: Option<String>,
+}
+
+/// One line of a phone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineStatus {
+    /// From 1.
+    pub line: u8,
+    /// The account.
+    pub peer: String,
+    /// The label beside the key.
+    pub label: String,
+    /// Whether Asterisk has a contact.
+    pub registered: bool,
+    /// `ip:port` of the contact.
+    pub address: Option<String>,
+    /// What the phone calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// Where a phone stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is proved to run what it shall run.
+    Current,
+    /// It runs something else and is not told yet.
+    Pending,
+    /// It was told, or fetches.
+    Pushing,
+    /// It would be told, but is in a call.
+    InCall,
+    /// It fetched and did not come back, or its files could not be made.
+    Failed,
+    /// Nothing is known about what it runs.
+    Unknown,
+}
+
+/// Somebody who asks for files and has no tag.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnknownAsker {
+    /// The MAC from the names it asked for.
+    pub mac: Mac,
+    /// Its last address.
+    pub address: String,
+    /// The last name it asked for.
+    pub asked: String,
+    /// RFC 3339.
+    pub last_seen: String,
+}
+
+/// What would change for one phone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PhoneDiff {
+    /// The phone.
+    pub mac: Mac,
+    /// Its peers.
+    pub peers: Vec<String>,
+    /// The change as a whole.
+    pub change: Change,
+    /// Key by key, secrets masked.
+    pub keys: Vec<KeyChange>,
+    /// Whether the phone would restart for it.
+    pub restarts: bool,
+}
+
+/// The kind of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// A new phone.
+    Added,
+    /// A phone without a tag from now on.
+    Removed,
+    /// Other bytes.
+    Changed,
+}
+
+/// One key of one file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// The file.
+    pub file: String,
+    /// The key, or `line N` where the file has no keys.
+    pub key: String,
+    /// Before, `***` when secret.
+    pub old: Option<String>,
+    /// After, `***` when secret.
+    pub new: Option<String>,
+}

@@ -1,0 +1,129 @@
+//! What arrives at the core, and what the core orders. An event never acts by itself: it only
+//! changes what is known, and the core looks again.
+
+use std::net::SocketAddr;
+
+use crate::base::{Digest, Mac};
+use crate::family::Role;
+use crate::plan::observed::{Notified, PeerFacts};
+
+/// One fact, on its way to the core.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something may have changed on disk.
+    Disk,
+    /// A file was asked for.
+    Transfers(Vec<Transfer>),
+    /// News from Asterisk.
+    Ami(AmiNews),
+}
+
+/// One finished (or refused) request for a file.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// Who asked.
+    pub asker: SocketAddr,
+    /// The name as asked, cleaned for logs.
+    pub name: String,
+    /// What was given, when it was one of ours.
+    pub ticket: Option<Ticket>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Payload bytes acknowledged.
+    pub bytes: u64,
+    /// Milliseconds from the request to the end.
+    pub millis: u64,
+}
+
+/// What a served body means, handed through the transfer and back to the core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    /// The phone whose body it was (its own file or its variant), none for shared files.
+    pub mac: Option<Mac>,
+    /// What fetching it means.
+    pub role: Role,
+    /// The sync token of the variant, for [`Role::Own`] and [`Role::Sync`]; the digest of the bytes
+    /// for the others.
+    pub digest: Digest,
+}
+
+/// How a transfer ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every byte was acknowledged.
+    Complete,
+    /// All was sent, the last acknowledgement is missing: not proved, and usually received.
+    Unconfirmed,
+    /// There is no such file for this asker.
+    NotFound,
+    /// The request was not one that we carry out (a write, a bad packet), with the reason.
+    Refused(String),
+    /// The client ended it with an ERROR packet: code and text, cleaned.
+    Aborted(u16, String),
+    /// The client fell silent.
+    TimedOut,
+    /// We could not: I/O errors of our own.
+    Failed(String),
+}
+
+/// News from the AMI session.
+#[derive(Clone, Debug)]
+pub enum AmiNews {
+    /// Logged in and booted; a full list follows.
+    Up {
+        /// The banner's version.
+        version: String,
+    },
+    /// The connection is lost or could not be made; it is retried for ever.
+    Down {
+        /// Why.
+        reason: String,
+        /// The login was refused: retried every 60 s.
+        refused: bool,
+    },
+    /// All peers that Asterisk has, after a connect, a reload, an order, and every few minutes. The
+    /// peers named by [`Order::Follow`] with their details.
+    Peers(Vec<PeerFacts>),
+    /// One followed peer registered, left, or changed: its details, freshly asked.
+    Peer(PeerFacts),
+    /// A REGISTER of this peer was accepted just now.
+    Registered {
+        /// The peer.
+        peer: String,
+    },
+    /// Somebody reloaded chan_sip, or everything (not told for a console `sip reload`).
+    Reloaded,
+    /// The answer to [`Order::Reload`]; an error with Asterisk's text.
+    ReloadAnswered(Result<(), String>),
+    /// The answer to [`Order::Notify`].
+    Notified {
+        /// The phone.
+        mac: Mac,
+        /// What came of it.
+        result: Notified,
+    },
+    /// When Asterisk started (seconds since 1970), told after every connect.
+    Started(u64),
+}
+
+/// What the core wants from the AMI task.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Follow these peers: their details are asked at each list and at each event.
+    Follow(Vec<String>),
+    /// List all peers again now.
+    Relist,
+    /// Reload chan_sip.
+    Reload,
+    /// Send a NOTIFY, unless one of the phone's peers has a channel.
+    Notify {
+        /// The phone, for the answer.
+        mac: Mac,
+        /// The peer whose contact gets it.
+        peer: String,
+        /// All peers of the phone: a call on any of them defers the NOTIFY.
+        lines: Vec<String>,
+        /// The Event header, as `check-sync`.
+        event: String,
+    },
+}

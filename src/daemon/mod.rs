@@ -1,0 +1,3 @@
+//! Everything that touches the world: sockets, files, clocks, tasks.
+
+pub mod event;

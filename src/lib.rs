@@ -1,0 +1,10 @@
+//! handset: desk phones that follow Asterisk.
+
+pub mod base;
+pub mod conf;
+pub mod control;
+pub mod daemon;
+pub mod family;
+pub mod model;
+pub mod plan;
+pub mod wire;

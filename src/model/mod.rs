@@ -1,0 +1,6 @@
+//! Peers, tags, phones and the site: what the configuration says, free of its language.
+
+pub mod peer;
+pub mod phone;
+pub mod site;
+pub mod tag;

@@ -1,0 +1,114 @@
+//! A SIP account that Asterisk knows, fully inherited: nobody above sees templates again.
+
+use crate::base::{Secret, Spanned};
+use crate::model::tag::Tag;
+
+/// One account. Whatever is missing here, Asterisk's own default has been put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name: the SIP user and the digest user name of chan_sip (asterisk-conf.md §3.3).
+    pub name: Spanned<String>,
+    /// Its tag.
+    pub tag: Option<Tag>,
+    /// Its `type`.
+    pub kind: Kind,
+    /// `host=dynamic`: it may register.
+    pub dynamic: bool,
+    /// `secret`.
+    pub secret: Option<Spanned<Secret>>,
+    /// `md5secret`: hides the password (asterisk-conf.md §3.3).
+    pub md5secret: Option<Spanned<()>>,
+    /// `callerid`, `fullname`, `cid_number`.
+    pub caller: CallerId,
+    /// Asterisk's names of formats, in order of preference.
+    pub codecs: Vec<String>,
+    /// `dtmfmode`.
+    pub dtmf: Dtmf,
+    /// `mailbox`: `box@context`, in order.
+    pub mailboxes: Vec<String>,
+    /// `vmexten`, when set here or in `[general]`.
+    pub vmexten: Option<String>,
+    /// `nat`.
+    pub nat: Nat,
+    /// `language`.
+    pub language: String,
+    /// `transport`: the first one that is allowed.
+    pub transport: Transport,
+}
+
+/// `type=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// May be called and register.
+    Peer,
+    /// May only call: cannot register.
+    User,
+    /// Both.
+    Friend,
+}
+
+/// A caller's name and number, either may be empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CallerId {
+    /// The name.
+    pub name: String,
+    /// The number.
+    pub number: String,
+}
+
+/// `dtmfmode=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Dtmf {
+    /// RFC 2833 (RFC 4733) telephone events.
+    #[default]
+    Rfc2833,
+    /// Tones in the audio.
+    Inband,
+    /// SIP INFO.
+    Info,
+    /// RFC 2833 if offered, else in the audio.
+    Auto,
+}
+
+/// `nat=`: what Asterisk does about addresses that do not fit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Nat {
+    /// Answers go to the source port whether the phone asked or not: `force_rport`, `yes`. A 7940
+    /// with `nat_enable: 0` then hears nothing (phones.md §2.16).
+    pub force_rport: bool,
+    /// `auto_force_rport`: only when the phone is behind a NAT.
+    pub auto_force_rport: bool,
+    /// `comedia` or `auto_comedia`.
+    pub comedia: bool,
+}
+
+/// How SIP travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transport {
+    /// UDP.
+    #[default]
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// Web sockets: no desk phone speaks them.
+    Ws,
+}
+
+/// What `[general]` says about the registrar itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registrar {
+    /// `udpbindaddr`/`bindaddr` when it is one address, no wildcard.
+    pub address: Option<std::net::IpAddr>,
+    /// The UDP port, 5060 unless set.
+    pub port: u16,
+    /// `realm`, else `asterisk`.
+    pub realm: String,
+    /// `minexpiry`, seconds.
+    pub min_expiry: u32,
+    /// `maxexpiry`, seconds.
+    pub max_expiry: u32,
+    /// `defaultexpiry`, seconds.
+    pub default_expiry: u32,
+}

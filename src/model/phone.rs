@@ -1,0 +1,37 @@
+//! One device, named by its MAC, with its lines.
+
+use crate::base::{Mac, Span};
+use crate::model::peer::Peer;
+
+/// A phone as the configuration wants it: at least one line, lines 1..n without holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phone {
+    /// Its address.
+    pub mac: Mac,
+    /// The name of its family, as `cisco-79x0`.
+    pub family: String,
+    /// Its model, as `7960`: from `model=`, else the default.
+    pub model: String,
+    /// `profile=` of any of its tags.
+    pub profile: Option<String>,
+    /// Lines 1..n, in order.
+    pub lines: Vec<Line>,
+}
+
+/// One line key and its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// From 1.
+    pub number: u8,
+    /// The account.
+    pub peer: Peer,
+    /// `label=`, else empty.
+    pub label: String,
+}
+
+impl Phone {
+    /// The place to point at when the phone as a whole is meant: its first tag.
+    pub fn span(&self) -> Option<Span> {
+        self.lines.iter().find_map(|l| l.peer.tag.as_ref()).map(crate::model::tag::Tag::span)
+    }
+}

@@ -1,0 +1,119 @@
+//! handset.conf: the site's own settings. Every key has a default; an unknown key is an error with
+//! the nearest known key.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::{Secret, Spanned};
+
+/// The whole of handset.conf.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Site {
+    /// `sip_conf`, default `/etc/asterisk/sip.conf`.
+    pub sip_conf: PathBuf,
+    /// `server_address`: what phones reach us (and Asterisk) on. Unset: see [`crate::daemon`].
+    pub server_address: Option<Spanned<IpAddr>>,
+    /// `state_dir`, default `/var/lib/handset`.
+    pub state_dir: PathBuf,
+    /// `control_socket`, default `/run/handset/control`.
+    pub control_socket: PathBuf,
+    /// `export_dir`.
+    pub export_dir: Option<PathBuf>,
+    /// `timezone`, an IANA name.
+    pub timezone: Option<Spanned<String>>,
+    /// `site_key`: the file of the site key, default `handset.key` beside handset.conf.
+    pub site_key: PathBuf,
+    /// `default_family`, default `cisco-79x0`.
+    pub default_family: String,
+    /// `families_dir`, default `families` beside handset.conf: overrides of the built-in families.
+    pub families_dir: PathBuf,
+    /// `ntp_server`: default `server_address`.
+    pub ntp_server: Option<String>,
+    /// `push`.
+    pub push: PushMode,
+    /// `asterisk_reload`.
+    pub reload: ReloadMode,
+    /// `[push]`.
+    pub pacing: Pacing,
+    /// `[ami]`; without the section no AMI connection is made.
+    pub ami: Option<Ami>,
+    /// `[tftp]`.
+    pub tftp: Tftp,
+    /// `[http] listen`: accepted, not yet served.
+    pub http: Option<SocketAddr>,
+    /// Sections named after a family, or `[family/profile]`: settings and raw keys, in order.
+    pub families: BTreeMap<String, FamilySettings>,
+}
+
+/// `push=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PushMode {
+    /// Changed phones are told by themselves.
+    Auto,
+    /// Only `handset push` tells them.
+    Manual,
+}
+
+/// `asterisk_reload=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReloadMode {
+    /// We ask Asterisk to reload.
+    Ask,
+    /// We wait until somebody else's reload is seen.
+    Wait,
+    /// Files are offered at once, whatever Asterisk has loaded.
+    Ignore,
+}
+
+/// `[push]`: how phones are told.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pacing {
+    /// `rate`: NOTIFYs a second, default 5.
+    pub rate: f64,
+    /// `retry`: seconds until a phone that fetched nothing is told again, doubled each time,
+    /// default 60 (a 7940 idles 20 s first, phones.md §2.11).
+    pub retry: Duration,
+    /// `retry_max`: the longest such wait, default 900 s.
+    pub retry_max: Duration,
+    /// `proof`: seconds from the fetch of the phone's own file to its registration, default 180.
+    pub proof: Duration,
+    /// `unknown`: seconds between two phones that are asked only because what they run is not
+    /// known, default 30.
+    pub unknown: Duration,
+}
+
+/// `[ami]`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ami {
+    /// `host`, default 127.0.0.1.
+    pub host: String,
+    /// `port`, default 5038.
+    pub port: u16,
+    /// `username`.
+    pub username: String,
+    /// `secret`.
+    pub secret: Secret,
+    /// `login`: `md5` (default) or `plain`.
+    pub md5: bool,
+}
+
+/// `[tftp]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tftp {
+    /// `listen`, default `0.0.0.0:69`; `off` gives none.
+    pub listen: Option<SocketAddr>,
+    /// `root`: the folder of static files (firmware, rings), default none.
+    pub root: Option<PathBuf>,
+}
+
+/// A section of handset.conf that belongs to a family.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FamilySettings {
+    /// `firmware`: the load that phones shall run.
+    pub firmware: Option<Spanned<String>>,
+    /// Every other key as written, last one wins: raw keys of the phone's own files, and the
+    /// settings that the family's manifest declares.
+    pub keys: BTreeMap<String, Spanned<String>>,
+}

@@ -1,0 +1,1 @@
+//! Packets and state machines of the protocols, without I/O.

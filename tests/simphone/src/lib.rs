@@ -1,0 +1,1 @@
+//! A simulated Cisco 7940/7960.

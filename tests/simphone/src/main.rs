@@ -1,0 +1,2 @@
+//! Command line of the simulated phone.
+fn main() {}
