@@ -75,6 +75,14 @@ impl Digest {
     pub fn bytes(self) -> [u8; 16] {
         self.0
     }
+
+    /// One digest that changes when either does.
+    #[must_use]
+    pub fn mix(self, other: Digest) -> Digest {
+        let mut mixed = self.0;
+        mixed.iter_mut().zip(other.0).for_each(|(a, b)| *a ^= b);
+        Digest(mixed)
+    }
 }
 
 impl fmt::Display for Digest {

@@ -1,3 +1,6 @@
 //! Everything that touches the world: sockets, files, clocks, tasks.
 
+pub mod catalog;
+pub mod control;
 pub mod event;
+pub mod tftp;

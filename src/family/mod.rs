@@ -67,6 +67,7 @@ pub struct Artifact {
     /// Its name.
     pub name: FileName,
     /// Its bytes: the same slice is hashed, stored, exported and sent.
+    #[serde(with = "crate::base::latin1")]
     pub bytes: Bytes,
     /// Keyed digest of the bytes.
     pub digest: Digest,

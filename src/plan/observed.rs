@@ -1,8 +1,14 @@
-//! Facts with a time about phones and peers, never wishes.
+//! Facts with a time about phones and peers, never wishes: a fold over events.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::offer::Offer;
+use crate::base::{Digest, Mac, Time};
+use crate::family::Role;
 
 /// What Asterisk says about one peer.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -17,9 +23,8 @@ pub struct PeerFacts {
     pub expires: Option<u32>,
     /// `Status`: `OK (2 ms)`, `UNREACHABLE`, `LAGGED (…)`, `Unmonitored`, `UNKNOWN`.
     pub status: String,
-    /// What a reload would change visibly: `Callerid`, `VoiceMailbox`, `Language`, each empty where
-    /// not asked.
-    pub visible: Visible,
+    /// What a reload would change visibly; none where the details were not asked.
+    pub visible: Option<Visible>,
 }
 
 /// What SIPshowpeer shows of a peer's configuration.
@@ -37,6 +42,8 @@ pub struct Visible {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notified {
+    /// Ordered, not answered yet.
+    Ordered,
     /// Handed to Asterisk's stack: no proof of anything.
     Sent,
     /// Not sent: one of the phone's peers has a channel.
@@ -45,4 +52,207 @@ pub enum Notified {
     NoAddress,
     /// Not sent: no session, no permission, or another answer, with the text.
     Failed(String),
+}
+
+/// Everything that is known.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Observed {
+    /// Per phone; kept over restarts.
+    pub phones: BTreeMap<Mac, Seen>,
+    /// Per peer, as Asterisk last told; asked anew at every connect.
+    pub peers: BTreeMap<String, PeerSeen>,
+    /// Who asks for files and has no tag, bounded.
+    pub unknown: BTreeMap<Mac, Asker>,
+}
+
+/// What is known about a phone.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// When anything was last heard of it.
+    pub last: Option<Time>,
+    /// Its own file, last fetched to the end: the sync token in it.
+    pub fetched: Option<Stamped>,
+    /// What it is proved to run: the sync token.
+    pub running: Option<Stamped>,
+    /// The sync token that it was last given on asking (`syncinfo.xml`).
+    pub sync: Option<Stamped>,
+    /// Files that are applied live: the digest last fetched.
+    pub live: BTreeMap<String, Digest>,
+    /// The last NOTIFY.
+    pub told: Option<Told>,
+    /// It called itself by a name that only signed SIP firmware uses.
+    pub signed: bool,
+    /// Where another TFTP server serves our export: the token that it is taken to run.
+    pub assumed: Option<Digest>,
+}
+
+/// A digest and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stamped {
+    /// The digest.
+    pub token: Digest,
+    /// When.
+    pub at: Time,
+}
+
+/// The NOTIFYs about one wanted state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// What they were about: the token and the live files that were wanted then.
+    pub token: Digest,
+    /// How many were handed to Asterisk about it.
+    pub sent: u32,
+    /// When the last one was ordered.
+    pub at: Time,
+    /// What came of it.
+    pub result: Notified,
+}
+
+/// A peer as Asterisk last told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PeerSeen {
+    /// Asterisk's words.
+    pub facts: PeerFacts,
+    /// When they were heard.
+    pub heard: Time,
+    /// The last REGISTER that is proved.
+    pub registered: Option<Time>,
+}
+
+/// Somebody without a tag.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asker {
+    /// Its last address.
+    pub address: IpAddr,
+    /// The last name it asked for.
+    pub asked: String,
+    /// When.
+    pub at: Time,
+}
+
+/// So many askers without a tag are remembered.
+const UNKNOWN_MAX: usize = 256;
+
+/// A phone that was given the token it wanted to compare, and does not ask for its own file within
+/// this time, has found the two equal: a 7940 restarts at once when they differ (phones.md §2.11).
+const COMPARED: Duration = Duration::from_secs(60);
+
+/// A registration that ends so much later than the last one seen was renewed in between.
+const RENEWED: Duration = Duration::from_secs(5);
+
+impl Observed {
+    /// A phone fetched a body to its end.
+    pub fn fetched(&mut self, mac: Mac, role: Role, name: &str, digest: Digest, now: Time) {
+        let seen = self.phones.entry(mac).or_default();
+        seen.last = Some(now);
+        let stamp = Some(Stamped { token: digest, at: now });
+        match role {
+            Role::Own => seen.fetched = stamp,
+            Role::Sync => seen.sync = stamp,
+            Role::Live => {
+                seen.live.insert(name.to_owned(), digest);
+            }
+            Role::Firmware | Role::Plain => {}
+        }
+    }
+
+    /// A phone was heard of.
+    pub fn heard(&mut self, mac: Mac, now: Time) {
+        self.phones.entry(mac).or_default().last = Some(now);
+    }
+
+    /// Somebody without a tag asked for a file.
+    pub fn stranger(&mut self, mac: Mac, asker: Asker) {
+        self.unknown.insert(mac, asker);
+        if self.unknown.len() > UNKNOWN_MAX {
+            let oldest = self.unknown.iter().min_by_key(|(_, a)| a.at).map(|(mac, _)| *mac);
+            oldest.map(|mac| self.unknown.remove(&mac));
+        }
+    }
+
+    /// Asterisk accepted a REGISTER of `peer`. Returns the phone whose proof this completed.
+    pub fn registered(
+        &mut self,
+        peer: &str,
+        offer: &Offer,
+        owner: Option<Mac>,
+        now: Time,
+    ) -> Option<Mac> {
+        self.peers.entry(peer.to_owned()).or_default().registered = Some(now);
+        let mac = owner?;
+        self.phones.entry(mac).or_default().last = Some(now);
+        self.prove(mac, offer, now)
+    }
+
+    /// Fresh facts about one peer.
+    pub fn told_about(&mut self, facts: PeerFacts, now: Time) {
+        let seen = self.peers.entry(facts.peer.clone()).or_default();
+        let end = |facts: &PeerFacts, heard: Time| {
+            facts.expires.map(|s| heard.after(Duration::from_secs(s.into())))
+        };
+        // A Registered event may be lost at a reconnect: an expiry that rose tells of it too, and
+        // that it came after the last look.
+        if let (Some(old), Some(new)) = (end(&seen.facts, seen.heard), end(&facts, now))
+            && facts.address.is_some()
+            && new > old.after(RENEWED)
+        {
+            seen.registered = seen.registered.max(Some(seen.heard));
+        }
+        seen.facts = facts;
+        seen.heard = now;
+    }
+
+    /// The full list of peers: who is not in it is gone.
+    pub fn listed(&mut self, all: Vec<PeerFacts>, now: Time) {
+        let names: std::collections::BTreeSet<String> =
+            all.iter().map(|f| f.peer.clone()).collect();
+        self.peers.retain(|name, _| names.contains(name));
+        all.into_iter().for_each(|facts| self.told_about(facts, now));
+    }
+
+    /// Nothing is known about registrations any more: the session is down.
+    pub fn unlisted(&mut self) {
+        self.peers.clear();
+    }
+
+    /// A NOTIFY for `token` was ordered.
+    pub fn ordered(&mut self, mac: Mac, token: Digest, now: Time) {
+        let told = &mut self.phones.entry(mac).or_default().told;
+        let sent = told.as_ref().filter(|t| t.token == token).map_or(0, |t| t.sent);
+        *told = Some(Told { token, sent, at: now, result: Notified::Ordered });
+    }
+
+    /// The answer to it.
+    pub fn notified(&mut self, mac: Mac, result: Notified) {
+        if let Some(told) = self.phones.get_mut(&mac).and_then(|seen| seen.told.as_mut()) {
+            told.sent += u32::from(result == Notified::Sent);
+            told.result = result;
+        }
+    }
+
+    /// Whether what the phone fetched last is now proved to run: all its lines registered since.
+    fn prove(&mut self, mac: Mac, offer: &Offer, now: Time) -> Option<Mac> {
+        let part = offer.phones.get(&mac)?;
+        let seen = self.phones.get_mut(&mac)?;
+        let since = |at: Time| {
+            let registered = |peer| self.peers.get(peer).and_then(|p: &PeerSeen| p.registered);
+            part.peers().all(|peer| registered(peer).is_some_and(|r| r > at))
+        };
+        let fetched = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at));
+        let proved = match (fetched, seen.sync) {
+            (Some(fetched), _) => since(fetched.at).then_some(fetched.token),
+            (None, Some(sync)) if seen.running.is_none_or(|r| r.at < sync.at) => {
+                since(sync.at.after(COMPARED)).then_some(sync.token)
+            }
+            _ => None,
+        };
+        seen.running = Some(Stamped { token: proved?, at: now });
+        Some(mac)
+    }
+
+    /// Whether Asterisk has a contact for the peer.
+    pub fn contact(&self, peer: &str) -> Option<SocketAddr> {
+        self.peers.get(peer).and_then(|p| p.facts.address)
+    }
 }

@@ -1,0 +1,158 @@
+//! Which bytes an asker gets: the one place where the offer, the static root and the question "who is
+//! asking" meet. Every file service asks here, from memory.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::event::Ticket;
+use super::tftp::{Catalog, Found};
+use crate::base::{FileName, Mac};
+use crate::family::{Artifact, Role, Variant};
+use crate::plan::offer::{Offer, Owner};
+
+/// What the core knows about who is behind an address, published whole.
+#[derive(Clone, Debug, Default)]
+pub struct Askers {
+    /// The phones with a live registration at an address.
+    pub registered: HashMap<IpAddr, BTreeSet<Mac>>,
+    /// The phones at an address that were told to look and have not looked yet.
+    pub told: HashMap<IpAddr, BTreeSet<Mac>>,
+    /// Phones that are proved to run signed SIP firmware.
+    pub signed: BTreeSet<Mac>,
+}
+
+/// What the file services read.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// The offer.
+    pub offer: Arc<Offer>,
+    /// Who is who.
+    pub askers: Arc<Askers>,
+    /// The folder of static files.
+    pub root: Option<PathBuf>,
+}
+
+/// A MAC inside a name asked for from an address says who is there for so long (all files of one boot
+/// follow each other within a minute, phones.md §2.3).
+const NAMED: Duration = Duration::from_secs(90);
+/// So many addresses are remembered.
+const NAMED_MAX: usize = 65_536;
+
+/// Answers from the newest snapshot.
+pub struct Shelf {
+    served: watch::Receiver<Served>,
+    named: Mutex<HashMap<IpAddr, (Mac, Instant)>>,
+}
+
+impl Shelf {
+    /// Reads from these snapshots.
+    pub fn new(served: watch::Receiver<Served>) -> Self {
+        Self { served, named: Mutex::default() }
+    }
+
+    fn remember(&self, address: IpAddr, mac: Mac) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.len() >= NAMED_MAX {
+            named.retain(|_, (_, at)| at.elapsed() < NAMED);
+        }
+        if named.len() < NAMED_MAX {
+            named.insert(address, (mac, Instant::now()));
+        }
+    }
+
+    fn named(&self, address: IpAddr) -> Option<Mac> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.get(&address).filter(|(_, at)| at.elapsed() < NAMED).map(|(mac, _)| *mac)
+    }
+
+    /// Who asks for a file that depends on it. The only phone that was told to look at this address
+    /// and the only one registered there are believed, then the name asked for a moment ago.
+    fn asker(&self, served: &Served, address: IpAddr) -> Option<Mac> {
+        let only = |map: &HashMap<IpAddr, BTreeSet<Mac>>| {
+            map.get(&address).filter(|all| all.len() == 1).and_then(BTreeSet::first).copied()
+        };
+        only(&served.askers.registered)
+            .or_else(|| only(&served.askers.told))
+            .or_else(|| self.named(address))
+    }
+}
+
+impl Catalog for Shelf {
+    fn find(&self, asker: SocketAddr, name: &[u8]) -> Found {
+        let address = asker.ip().to_canonical();
+        let mac = mac_in(name);
+        if let Some(mac) = mac {
+            self.remember(address, mac);
+        }
+        let Ok(name) = FileName::requested(name) else { return Found::Missing };
+        let served = self.served.borrow().clone();
+        match served.offer.owner(&name) {
+            Some(Owner::Shared(index)) => {
+                served.offer.shared(index).map_or(Found::Missing, |a| body(a, None, None))
+            }
+            Some(Owner::Phone(mac)) => own(&served, mac, &name),
+            Some(Owner::Asker) => match self.asker(&served, address) {
+                Some(mac) => own(&served, mac, &name),
+                None => Found::Missing,
+            },
+            None => {
+                served.root.map_or(Found::Missing, |root| Found::Static(root.join(name.as_str())))
+            }
+        }
+    }
+}
+
+fn own(served: &Served, mac: Mac, name: &FileName) -> Found {
+    let variant =
+        served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed.contains(&mac)));
+    let found = variant.and_then(|v| Some((v, v.artifacts.iter().find(|a| a.name == *name)?)));
+    found.map_or(Found::Missing, |(variant, artifact)| body(artifact, Some(mac), Some(variant)))
+}
+
+fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Found {
+    let digest = match (artifact.role, variant) {
+        (Role::Own | Role::Sync, Some(variant)) => variant.token,
+        _ => artifact.digest,
+    };
+    Found::Body {
+        bytes: artifact.bytes.clone(),
+        ticket: Ticket { mac, role: artifact.role, digest },
+    }
+}
+
+/// The MAC inside a requested name: the last twelve of a run of hexadecimal digits (`SEP0018B9…`,
+/// `MGC0018B9…`, whose C is a digit too).
+pub fn mac_in(name: &[u8]) -> Option<Mac> {
+    let text = std::str::from_utf8(name).ok()?;
+    let runs = text.split(|c: char| !c.is_ascii_hexdigit());
+    runs.filter(|run| run.len() >= 12).find_map(|run| run[run.len() - 12..].parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_mac_in_every_name_of_a_boot() {
+        let names = [
+            "SIP0018B9FFFFFE.cnf",
+            "./SIP0018B9FFFFFE.cnf",
+            "MGC0018B9FFFFFE.cnf",
+            "CTLSEP0018B9FFFFFE.tlv",
+            "0018b9fffffe-phone.cfg",
+        ];
+        for name in names {
+            assert_eq!(mac_in(name.as_bytes()).unwrap().to_string(), "00:18:b9:ff:ff:fe", "{name}");
+        }
+        for name in
+            ["SIPDefault.cnf", "OS79XX.TXT", "000000000000.cfg", "FFFFFFFFFFFF.cfg", "\u{e9}"]
+        {
+            assert_eq!(mac_in(name.as_bytes()), None, "{name}");
+        }
+    }
+}

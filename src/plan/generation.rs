@@ -1,0 +1,85 @@
+//! Every artifact computed from one state of the sources: complete, immutable, published whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::observed::Visible;
+use crate::base::{Digest, Mac, Time};
+use crate::family::{Artifact, Step, Variant};
+
+/// A numbered generation. Parts that did not change are shared with the one before.
+#[derive(Clone, Debug, Default)]
+pub struct Generation {
+    /// Counts up for ever.
+    pub id: u64,
+    /// When it was made; not a part of its bytes.
+    pub made: Time,
+    /// What everybody gets.
+    pub shared: Arc<Vec<Artifact>>,
+    /// What belongs to one phone each.
+    pub phones: BTreeMap<Mac, Arc<PhonePart>>,
+}
+
+/// One phone's share of a generation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PhonePart {
+    /// The phone.
+    pub mac: Mac,
+    /// Its family.
+    pub family: String,
+    /// Its model.
+    pub model: String,
+    /// Its lines, from 1.
+    pub lines: Vec<LinePart>,
+    /// Its files at each firmware step, [`Step::default`] first.
+    pub variants: Vec<Variant>,
+    /// Keyed digest of what Asterisk must have loaded before the phone may have these files: peer
+    /// names, secrets and the realm.
+    pub credentials: Digest,
+    /// The NOTIFY's event that makes the phone look.
+    pub event: String,
+}
+
+/// One line of a part.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinePart {
+    /// From 1.
+    pub number: u8,
+    /// The account.
+    pub peer: String,
+    /// The label beside the key.
+    pub label: String,
+    /// What SIPshowpeer will show once Asterisk has loaded this.
+    pub visible: Visible,
+}
+
+impl PhonePart {
+    /// The variant for a phone that is at `step`: the highest that is not above it.
+    pub fn variant(&self, step: &Step) -> Option<&Variant> {
+        self.variants.iter().filter(|v| v.step <= *step).max_by(|a, b| a.step.cmp(&b.step))
+    }
+
+    /// The variant that a phone gets. Beyond the plain one only what is proved to run signed SIP
+    /// firmware may be sent to a load (design: no stranger's phone is ever converted).
+    pub fn chosen(&self, signed: bool) -> Option<&Variant> {
+        if signed {
+            self.variants.iter().max_by(|a, b| a.step.cmp(&b.step))
+        } else {
+            self.variant(&Step::default())
+        }
+    }
+
+    /// The names of the peers of all lines.
+    pub fn peers(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|l| l.peer.as_str())
+    }
+}
+
+impl Generation {
+    /// Whether both serve the same bytes.
+    pub fn same_bytes(&self, other: &Generation) -> bool {
+        self.shared == other.shared && self.phones == other.phones
+    }
+}

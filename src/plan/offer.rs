@@ -1,0 +1,98 @@
+//! What may be fetched now: the newest generation, and for each phone the part that it may have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::generation::{Generation, PhonePart};
+use crate::base::{FileName, Mac};
+use crate::family::{Artifact, Audience};
+
+/// Swapped whole; a transfer keeps the bytes that it began with.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// The newest generation: shared files come from it.
+    pub newest: Arc<Generation>,
+    /// What each phone may fetch.
+    pub phones: BTreeMap<Mac, Arc<PhonePart>>,
+    /// Whose file a name is.
+    owners: HashMap<FileName, Owner>,
+}
+
+/// Whose a name is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Everybody's: the number in [`Generation::shared`].
+    Shared(usize),
+    /// One phone's.
+    Phone(Mac),
+    /// It depends on who asks.
+    Asker,
+}
+
+impl Offer {
+    /// An offer of these parts.
+    pub fn new(newest: Arc<Generation>, phones: BTreeMap<Mac, Arc<PhonePart>>) -> Self {
+        let mut owners = HashMap::with_capacity(phones.len() + 8);
+        for part in phones.values() {
+            for artifact in part.variants.iter().flat_map(|v| &v.artifacts) {
+                let owner = match artifact.audience {
+                    Audience::Phone => Owner::Phone(part.mac),
+                    Audience::Asker | Audience::Shared => Owner::Asker,
+                };
+                owners.insert(artifact.name.clone(), owner);
+            }
+        }
+        for (index, artifact) in newest.shared.iter().enumerate() {
+            owners.insert(artifact.name.clone(), Owner::Shared(index));
+        }
+        Self { newest, phones, owners }
+    }
+
+    /// Whose `name` is, if it is anybody's.
+    pub fn owner(&self, name: &FileName) -> Option<Owner> {
+        self.owners.get(name).copied()
+    }
+
+    /// A shared file.
+    pub fn shared(&self, index: usize) -> Option<&Artifact> {
+        self.newest.shared.get(index)
+    }
+
+    /// The phones that a word names: a MAC in any spelling, a peer's name, or a label.
+    pub fn named(&self, word: &str) -> Vec<Mac> {
+        if let Ok(mac) = word.parse::<Mac>()
+            && self.phones.contains_key(&mac)
+        {
+            return vec![mac];
+        }
+        let by = |fits: &dyn Fn(&PhonePart) -> bool| -> Vec<Mac> {
+            self.phones.values().filter(|p| fits(p)).map(|p| p.mac).collect()
+        };
+        let peers = by(&|p| p.peers().any(|name| name == word));
+        if peers.is_empty() { by(&|p| p.lines.iter().any(|l| l.label == word)) } else { peers }
+    }
+}
+
+/// The next offer. A phone keeps what it had while its credentials changed and Asterisk has not
+/// loaded them; a new phone's files are offered at once; what is gone from the newest generation is
+/// gone from the offer.
+pub fn offer(newest: &Arc<Generation>, previous: Option<&Offer>, loaded: bool) -> Offer {
+    let choose = |part: &Arc<PhonePart>| {
+        let old = previous.and_then(|p| p.phones.get(&part.mac));
+        match old {
+            Some(old) if old == part => old.clone(),
+            Some(old) if !loaded && old.credentials != part.credentials => old.clone(),
+            _ => part.clone(),
+        }
+    };
+    let phones = newest.phones.iter().map(|(mac, part)| (*mac, choose(part))).collect();
+    Offer::new(newest.clone(), phones)
+}
+
+/// The phones whose newest part waits for Asterisk.
+pub fn waiting(offer: &Offer) -> impl Iterator<Item = Mac> {
+    let differs = |(mac, part): (&Mac, &Arc<PhonePart>)| {
+        (offer.phones.get(mac) != Some(part)).then_some(*mac)
+    };
+    offer.newest.phones.iter().filter_map(differs)
+}

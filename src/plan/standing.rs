@@ -1,0 +1,218 @@
+//! Where a phone stands between what it runs and what it shall run. One function for `status` and
+//! for the reconciler, so that they cannot disagree.
+
+use std::time::Duration;
+
+use super::generation::PhonePart;
+use super::intents::Intents;
+use super::observed::{Notified, Observed, Seen, Told};
+use super::offer::Offer;
+use crate::base::{Digest, Time};
+use crate::control::State;
+use crate::family::{Artifact, Role};
+use crate::model::site::{Pacing, PushMode};
+
+/// What decides about pushes, beside the facts.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    /// `push =`.
+    pub mode: PushMode,
+    /// `[push]`.
+    pub pacing: &'a Pacing,
+    /// Files are served by somebody else from the export: fetches are not seen.
+    pub foreign: bool,
+    /// When this daemon began to look: no proof can be missing from before.
+    pub since: Time,
+}
+
+/// Where a phone stands, and when it is to be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// For people.
+    pub state: State,
+    /// The same in words.
+    pub detail: String,
+    /// When a NOTIFY is due; none for never, as things are.
+    pub due: Option<Time>,
+    /// It is asked only because what it runs is unknown: slowly.
+    pub slow: bool,
+    /// The token that it shall run.
+    pub wanted: Option<Digest>,
+    /// What a NOTIFY is about: the token and the files that apply live.
+    pub about: Option<Digest>,
+}
+
+/// While a phone is in a call, look again so often.
+const CALL_RECHECK: Duration = Duration::from_secs(5);
+/// After Asterisk could not send, try again so often.
+const SEND_RETRY: Duration = Duration::from_secs(15);
+/// After so many NOTIFYs without a fetch the phone counts as failed; it is still told, rarely.
+const PATIENCE: u32 = 5;
+
+/// Where the phone of `part` stands.
+pub fn standing(
+    part: &PhonePart,
+    offer: &Offer,
+    observed: &Observed,
+    intents: &Intents,
+    rules: &Rules<'_>,
+    now: Time,
+) -> Standing {
+    let none = Seen::default();
+    let seen = observed.phones.get(&part.mac).unwrap_or(&none);
+    let Some(variant) = part.chosen(seen.signed) else {
+        return stand(State::Failed, "it has no files", None);
+    };
+    let wanted = variant.token;
+    let live = offer.newest.shared.iter().filter(|a| a.role == Role::Live);
+    let about = live.clone().fold(wanted, |about, artifact| about.mix(artifact.digest));
+    let with = |found: Standing| Standing { wanted: Some(wanted), about: Some(about), ..found };
+    let asked = intents.pushes.get(&part.mac).copied();
+    let found = if rules.foreign {
+        foreign(seen, wanted, about)
+    } else {
+        match proof(seen, wanted, rules, now) {
+            Proof::Current if asked.is_none() && live.clone().all(|a| applied(seen, a)) => {
+                stand(State::Current, "", None)
+            }
+            Proof::Waiting => {
+                stand(State::Pushing, "it fetched its files; waiting for it to register", None)
+            }
+            Proof::Lost(why) if asked.is_none_or(|a| seen.fetched.is_some_and(|f| f.at > a)) => {
+                stand(State::Failed, why, None)
+            }
+            proof => {
+                let look = Look {
+                    part,
+                    seen,
+                    observed,
+                    rules,
+                    asked,
+                    about,
+                    current: matches!(proof, Proof::Current),
+                };
+                tell(&look, now)
+            }
+        }
+    };
+    with(found)
+}
+
+fn stand(state: State, detail: impl Into<String>, due: Option<Time>) -> Standing {
+    Standing { state, detail: detail.into(), due, slow: false, wanted: None, about: None }
+}
+
+enum Proof {
+    Current,
+    Waiting,
+    Lost(String),
+    Missing,
+}
+
+fn proof(seen: &Seen, wanted: Digest, rules: &Rules<'_>, now: Time) -> Proof {
+    let Some(fetched) = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at)) else {
+        return if seen.running.is_some_and(|r| r.token == wanted) {
+            Proof::Current
+        } else {
+            Proof::Missing
+        };
+    };
+    if fetched.token != wanted {
+        return Proof::Missing;
+    }
+    let patience = rules.pacing.proof;
+    if now.since(fetched.at.max(rules.since)) < patience {
+        return Proof::Waiting;
+    }
+    Proof::Lost(format!(
+        "it fetched its files at {} and did not register all its lines again",
+        fetched.at
+    ))
+}
+
+/// A file that applies without a restart is current when the phone fetched these very bytes. Where it
+/// never fetched one that we saw, nothing is known, and its next boot brings it.
+fn applied(seen: &Seen, artifact: &Artifact) -> bool {
+    seen.live.get(artifact.name.as_str()).is_none_or(|digest| *digest == artifact.digest)
+}
+
+/// Behind another TFTP server nothing can be proved: a phone is told once for each change.
+fn foreign(seen: &Seen, wanted: Digest, about: Digest) -> Standing {
+    if seen.assumed.is_none_or(|assumed| assumed == wanted) {
+        return stand(
+            State::Unknown,
+            "another TFTP server serves it: what it runs cannot be proved",
+            None,
+        );
+    }
+    let told = seen.told.as_ref().filter(|t| t.token == about);
+    let due = told.map_or(Time(0), |t| t.at.after(SEND_RETRY));
+    stand(State::Pending, "its exported files changed", Some(due))
+}
+
+/// What decides when a phone that should look is told.
+struct Look<'a> {
+    part: &'a PhonePart,
+    seen: &'a Seen,
+    observed: &'a Observed,
+    rules: &'a Rules<'a>,
+    asked: Option<Time>,
+    about: Digest,
+    current: bool,
+}
+
+/// It should look: now, later, or not at all.
+fn tell(look: &Look<'_>, now: Time) -> Standing {
+    let known = look.seen.running.is_some() || look.seen.fetched.is_some();
+    let state = if known { State::Pending } else { State::Unknown };
+    let idle =
+        |detail: &str| stand(if look.current { State::Current } else { state }, detail, None);
+    if !look.part.peers().any(|peer| look.observed.contact(peer).is_some()) {
+        return idle("not registered: it fetches its files when it boots");
+    }
+    if look.rules.mode == PushMode::Manual && look.asked.is_none() {
+        return idle("push = manual: handset push tells it");
+    }
+    let fresh = |told: &&Told| told.token == look.about && look.asked.is_none_or(|a| told.at >= a);
+    let Some(told) = look.seen.told.as_ref().filter(fresh) else {
+        let what = if known { "to be told" } else { "what it runs is not known; it will be asked" };
+        return Standing { slow: !known && look.asked.is_none(), ..stand(state, what, Some(now)) };
+    };
+    after(told, state, look.rules.pacing)
+}
+
+/// It was told: what came of it, and when to try again.
+fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
+    match &told.result {
+        Notified::Ordered => stand(State::Pushing, "told", Some(told.at.after(pacing.retry))),
+        Notified::InCall => stand(
+            State::InCall,
+            "in a call: it is told when it is idle",
+            Some(told.at.after(CALL_RECHECK)),
+        ),
+        Notified::NoAddress => stand(
+            state,
+            "Asterisk cannot send to it: it is registered, and not reachable",
+            Some(told.at.after(SEND_RETRY)),
+        ),
+        Notified::Failed(why) => {
+            stand(state, format!("Asterisk did not send: {why}"), Some(told.at.after(SEND_RETRY)))
+        }
+        Notified::Sent => {
+            let wait = pacing
+                .retry
+                .saturating_mul(1 << told.sent.saturating_sub(1).min(16))
+                .min(pacing.retry_max);
+            let due = Some(told.at.after(wait));
+            if told.sent < PATIENCE {
+                stand(State::Pushing, "told; waiting for it to fetch", due)
+            } else {
+                stand(
+                    State::Failed,
+                    format!("told {} times, and it did not fetch its files", told.sent),
+                    due,
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The plan against a hand-set clock: what is told to whom, when, and when it counts as done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::generation::{Generation, LinePart, PhonePart};
+use super::intents::Intents;
+use super::observed::{Notified, Observed, PeerFacts, Visible};
+use super::offer::{Offer, offer, waiting};
+use super::reconcile::{Action, Pace, fulfilled, reconcile};
+use super::reload::{Loaded, Next, Visibly, Wanted, next, seen};
+use super::standing::{Rules, standing};
+use crate::base::{Digest, FileName, Key, Mac, Time};
+use crate::control::State;
+use crate::family::{Artifact, Audience, Role, Step, Variant};
+use crate::model::site::{Pacing, PushMode, ReloadMode};
+
+fn digest(text: &str) -> Digest {
+    Key::new([1; 32]).digest("test", [text.as_bytes()])
+}
+
+fn mac(n: u8) -> Mac {
+    Mac::new([0, 0x18, 0xb9, 0, 0, n]).unwrap()
+}
+
+fn peer(n: u8, line: u8) -> String {
+    format!("{n}{line:02}")
+}
+
+/// Phone `n` with two lines whose files and credentials say `text` and `secret`.
+fn part(n: u8, text: &str, secret: &str) -> Arc<PhonePart> {
+    let artifact = |name: String, audience, role| Artifact {
+        name: FileName::new(&name).unwrap(),
+        bytes: Bytes::from(format!("{text} {secret}")),
+        digest: digest(text),
+        audience,
+        role,
+        secret: role == Role::Own,
+    };
+    let artifacts = vec![
+        artifact(format!("SIP{}.cnf", mac(n).upper()), Audience::Phone, Role::Own),
+        artifact("syncinfo.xml".into(), Audience::Asker, Role::Sync),
+    ];
+    let line = |number| LinePart {
+        number,
+        peer: peer(n, number),
+        label: String::new(),
+        visible: Visible::default(),
+    };
+    Arc::new(PhonePart {
+        mac: mac(n),
+        family: "cisco-79x0".into(),
+        model: "7960".into(),
+        lines: vec![line(1), line(2)],
+        variants: vec![Variant {
+            step: Step::default(),
+            token: digest(&format!("{text}{secret}")),
+            artifacts,
+        }],
+        credentials: digest(secret),
+        event: "check-sync".into(),
+    })
+}
+
+fn live(text: &str) -> Artifact {
+    let name = FileName::new("dialplan.xml").unwrap();
+    let bytes = Bytes::from(text.to_owned());
+    Artifact {
+        name,
+        bytes,
+        digest: digest(text),
+        audience: Audience::Shared,
+        role: Role::Live,
+        secret: false,
+    }
+}
+
+fn generation(parts: &[Arc<PhonePart>], dialplan: &str) -> Arc<Generation> {
+    let phones = parts.iter().map(|p| (p.mac, p.clone())).collect();
+    Arc::new(Generation { id: 1, made: Time(0), shared: Arc::new(vec![live(dialplan)]), phones })
+}
+
+/// A site under a clock that the test moves.
+struct Desk {
+    now: Time,
+    offer: Offer,
+    observed: Observed,
+    intents: Intents,
+    pacing: Pacing,
+    pace: Pace,
+    mode: PushMode,
+    foreign: bool,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Desk {
+    fn new(phones: u8) -> Self {
+        let parts: Vec<_> = (1..=phones).map(|n| part(n, "old", "s")).collect();
+        let pacing = Pacing {
+            rate: 5.0,
+            retry: MINUTE,
+            retry_max: MINUTE * 15,
+            proof: MINUTE * 3,
+            unknown: Duration::from_secs(30),
+        };
+        Self {
+            now: Time(1_000_000),
+            offer: offer(&generation(&parts, "dial"), None, true),
+            observed: Observed::default(),
+            intents: Intents::default(),
+            pacing,
+            pace: Pace::default(),
+            mode: PushMode::Auto,
+            foreign: false,
+        }
+    }
+
+    /// All phones booted from the offer and registered.
+    fn running(phones: u8) -> Self {
+        let mut desk = Self::new(phones);
+        (1..=phones).for_each(|n| desk.boot(n));
+        desk
+    }
+
+    fn wait(&mut self, time: Duration) -> &mut Self {
+        self.now = self.now.after(time);
+        self
+    }
+
+    fn edit(&mut self, n: u8, text: &str, secret: &str, loaded: bool) -> &mut Self {
+        let mut phones = self.offer.newest.phones.clone();
+        phones.insert(mac(n), part(n, text, secret));
+        let parts: Vec<_> = phones.into_values().collect();
+        self.offer = offer(&generation(&parts, "dial"), Some(&self.offer), loaded);
+        self
+    }
+
+    fn fetch(&mut self, n: u8) -> &mut Self {
+        let token = self.offer.phones[&mac(n)].variants[0].token;
+        self.observed.fetched(mac(n), Role::Own, "SIP.cnf", token, self.now);
+        self.observed.fetched(mac(n), Role::Live, "dialplan.xml", digest("dial"), self.now);
+        self
+    }
+
+    fn sync(&mut self, n: u8) -> &mut Self {
+        let token = self.offer.phones[&mac(n)].variants[0].token;
+        self.observed.fetched(mac(n), Role::Sync, "syncinfo.xml", token, self.now);
+        self
+    }
+
+    fn register(&mut self, n: u8, line: u8) -> &mut Self {
+        let address = Some(([127, 0, 1, n], 5060).into());
+        self.observed.registered(&peer(n, line), &self.offer, Some(mac(n)), self.now);
+        let facts =
+            PeerFacts { peer: peer(n, line), address, expires: Some(60), ..PeerFacts::default() };
+        self.observed.told_about(facts, self.now);
+        self
+    }
+
+    fn boot(&mut self, n: u8) {
+        self.fetch(n).wait(Duration::from_secs(2)).register(n, 1).register(n, 2);
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { mode: self.mode, pacing: &self.pacing, foreign: self.foreign, since: Time(0) }
+    }
+
+    /// Runs the reconciler and records its orders as the core does; the phones that are told.
+    fn told(&mut self) -> Vec<u8> {
+        let rules =
+            Rules { mode: self.mode, pacing: &self.pacing, foreign: self.foreign, since: Time(0) };
+        let actions =
+            reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut self.pace, self.now);
+        let told = actions.into_iter().map(|Action::Notify { mac, about, .. }| {
+            self.observed.ordered(mac, about, self.now);
+            self.observed.notified(mac, Notified::Sent);
+            mac.bytes()[5]
+        });
+        told.collect()
+    }
+
+    fn state(&self, n: u8) -> State {
+        let part = &self.offer.phones[&mac(n)];
+        standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), self.now).state
+    }
+}
+
+#[test]
+fn a_phone_that_runs_what_it_shall_is_left_alone() {
+    let mut desk = Desk::running(3);
+    assert_eq!(desk.state(1), State::Current);
+    for _ in 0..100 {
+        assert_eq!(desk.wait(MINUTE).told(), [0; 0]);
+    }
+}
+
+#[test]
+fn only_the_changed_phone_is_told_and_only_once() {
+    let mut desk = Desk::running(20);
+    desk.edit(7, "new", "s", true);
+    assert_eq!(desk.state(7), State::Pending);
+    assert_eq!(desk.wait(Duration::from_secs(1)).told(), [7]);
+    assert_eq!(desk.state(7), State::Pushing);
+    assert_eq!(desk.told(), [0; 0], "running it again does nothing");
+    assert_eq!(desk.wait(Duration::from_secs(50)).told(), [0; 0]);
+    desk.sync(7).fetch(7);
+    assert_eq!(desk.state(7), State::Pushing);
+    desk.wait(Duration::from_secs(5)).register(7, 1);
+    assert_eq!(desk.state(7), State::Pushing, "one of two lines proves nothing");
+    desk.register(7, 2);
+    assert_eq!(desk.state(7), State::Current);
+    assert_eq!(desk.wait(MINUTE * 30).told(), [0; 0]);
+}
+
+#[test]
+fn a_change_to_all_is_paced() {
+    let mut desk = Desk::running(20);
+    (1..=20).for_each(|n| {
+        desk.edit(n, "new", "s", true);
+    });
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        let now = desk.wait(Duration::from_millis(100)).told();
+        assert!(now.len() <= 1, "at 5 a second no two go out together: {now:?}");
+        told.extend(now);
+    }
+    told.sort_unstable();
+    assert_eq!(told, (1..=20).collect::<Vec<u8>>());
+}
+
+#[test]
+fn silence_is_answered_with_growing_pauses() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    let mut at = Vec::new();
+    for second in 0..3600_u64 {
+        if !desk.wait(Duration::from_secs(1)).told().is_empty() {
+            at.push(second);
+        }
+    }
+    assert_eq!(at, [0, 60, 180, 420, 900, 1800, 2700]);
+    assert_eq!(desk.state(1), State::Failed);
+    desk.boot(1);
+    assert_eq!(desk.state(1), State::Current, "it came back by itself");
+}
+
+#[test]
+fn a_fetch_without_a_registration_fails_after_its_time() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    desk.told();
+    desk.wait(Duration::from_secs(30)).fetch(1);
+    assert_eq!(desk.wait(MINUTE * 2).told(), [0; 0]);
+    assert_eq!(desk.state(1), State::Pushing);
+    desk.wait(MINUTE * 2);
+    assert_eq!((desk.state(1), desk.told()), (State::Failed, vec![]));
+    desk.register(1, 1).register(1, 2);
+    assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
+fn a_call_defers_and_does_not_count() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    assert_eq!(desk.told(), [1]);
+    desk.observed.notified(mac(1), Notified::InCall);
+    assert_eq!(desk.state(1), State::InCall);
+    assert_eq!(desk.wait(Duration::from_secs(4)).told(), [0; 0]);
+    assert_eq!(desk.wait(Duration::from_secs(2)).told(), [1]);
+}
+
+#[test]
+fn the_offline_are_told_when_they_return() {
+    let mut desk = Desk::running(1);
+    let gone = |line| PeerFacts { peer: peer(1, line), ..PeerFacts::default() };
+    desk.observed.listed(vec![gone(1), gone(2)], desk.now);
+    desk.edit(1, "new", "s", true);
+    assert_eq!(desk.wait(MINUTE).told(), [0; 0]);
+    assert_eq!(desk.state(1), State::Pending);
+    desk.register(1, 2);
+    assert_eq!(desk.wait(MINUTE).told(), [1]);
+}
+
+#[test]
+fn what_nobody_knows_is_asked_slowly() {
+    let mut desk = Desk::new(4);
+    (1..=4).for_each(|n| {
+        desk.register(n, 1).register(n, 2);
+    });
+    assert_eq!(desk.state(1), State::Unknown);
+    let mut told = Vec::new();
+    for _ in 0..600 {
+        told.extend(desk.wait(Duration::from_millis(100)).told());
+    }
+    assert_eq!(told.len(), 2, "one in 30 s");
+    // It finds the tokens equal and restarts not: its next REGISTER tells.
+    desk.sync(1).wait(MINUTE * 2).register(1, 1).register(1, 2);
+    assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
+fn manual_means_manual_and_a_wish_is_fulfilled_once() {
+    let mut desk = Desk::running(2);
+    desk.mode = PushMode::Manual;
+    desk.edit(1, "new", "s", true).wait(MINUTE);
+    assert_eq!(desk.told(), [0; 0]);
+    desk.intents.pushes = BTreeMap::from([(mac(1), desk.now), (mac(2), desk.now)]);
+    let mut told = desk.told();
+    told.extend(desk.wait(Duration::from_secs(1)).told());
+    assert_eq!(told, [1, 2]);
+    desk.wait(Duration::from_secs(20)).sync(1).sync(2);
+    assert_eq!(
+        fulfilled(&desk.offer, &desk.observed, &desk.intents),
+        [mac(2)],
+        "2 is current and has looked"
+    );
+    desk.boot(1);
+    assert_eq!(fulfilled(&desk.offer, &desk.observed, &desk.intents), [mac(1), mac(2)]);
+}
+
+#[test]
+fn a_new_dial_plan_needs_a_look_and_no_restart() {
+    let mut desk = Desk::running(1);
+    let parts: Vec<_> = desk.offer.phones.values().cloned().collect();
+    desk.offer = offer(&generation(&parts, "dial 2"), Some(&desk.offer), true);
+    assert_eq!(desk.wait(MINUTE).told(), [1]);
+    desk.sync(1);
+    desk.observed.fetched(mac(1), Role::Live, "dialplan.xml", digest("dial 2"), desk.now);
+    assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
+fn changed_credentials_wait_for_asterisk_and_nothing_else_does() {
+    let mut desk = Desk::running(2);
+    let old = desk.offer.phones[&mac(1)].clone();
+    desk.edit(1, "old", "changed", false).edit(2, "label", "s", false);
+    assert_eq!(desk.offer.phones[&mac(1)], old);
+    assert_eq!(waiting(&desk.offer).collect::<Vec<_>>(), [mac(1)]);
+    assert_eq!(desk.wait(MINUTE).told(), [2]);
+    let newest = desk.offer.newest.clone();
+    desk.offer = offer(&newest, Some(&desk.offer), true);
+    assert_eq!(desk.wait(MINUTE).told(), [1]);
+}
+
+#[test]
+fn a_new_phone_is_offered_at_once_and_a_removed_one_is_gone() {
+    let mut desk = Desk::running(2);
+    desk.edit(3, "new", "s", false);
+    assert!(desk.offer.phones.contains_key(&mac(3)));
+    let rest: Vec<_> =
+        desk.offer.newest.phones.values().filter(|p| p.mac != mac(2)).cloned().collect();
+    desk.offer = offer(&generation(&rest, "dial"), Some(&desk.offer), false);
+    assert!(!desk.offer.phones.contains_key(&mac(2)));
+    assert_eq!(
+        desk.offer.owner(&FileName::new(&format!("SIP{}.cnf", mac(2).upper())).unwrap()),
+        None
+    );
+}
+
+#[test]
+fn behind_another_tftp_server_each_change_is_told_once() {
+    let mut desk = Desk::new(1);
+    desk.foreign = true;
+    desk.register(1, 1).register(1, 2);
+    let token = |desk: &Desk| desk.offer.phones[&mac(1)].variants[0].token;
+    desk.observed.phones.entry(mac(1)).or_default().assumed = Some(token(&desk));
+    assert_eq!(desk.wait(MINUTE).told(), [0; 0]);
+    desk.edit(1, "new", "s", true);
+    assert_eq!(desk.told(), [1]);
+    desk.observed.phones.entry(mac(1)).or_default().assumed = Some(token(&desk));
+    assert_eq!(desk.wait(MINUTE * 60).told(), [0; 0]);
+}
+
+#[test]
+fn an_expiry_that_rose_tells_of_a_lost_event() {
+    let mut desk = Desk::running(1);
+    let facts = |line, expires| PeerFacts {
+        peer: peer(1, line),
+        address: Some(([127, 0, 1, 1], 5060).into()),
+        expires: Some(expires),
+        ..PeerFacts::default()
+    };
+    desk.edit(1, "new", "s", true).fetch(1).wait(Duration::from_secs(1));
+    desk.observed.listed(vec![facts(1, 30), facts(2, 30)], desk.now);
+    let looked = desk.now;
+    desk.wait(Duration::from_secs(10));
+    desk.observed.listed(vec![facts(1, 19), facts(2, 60)], desk.now);
+    let proved = |peer: &str| desk.observed.peers[peer].registered.is_some_and(|r| r >= looked);
+    assert!(!proved(&peer(1, 1)), "it only ran down");
+    assert!(proved(&peer(1, 2)));
+}
+
+fn wanted(fit: bool) -> Wanted<'static> {
+    Wanted { fingerprint: "new", since: Time(10_000), fit }
+}
+
+#[test]
+fn asterisk_is_asked_once_and_believed_only_when_it_shows() {
+    let mut loaded = Loaded { known: Some("old".into()), ..Loaded::default() };
+    let mut step = |seen, session, seconds: u64, sign: Option<u64>| {
+        if let Some(sign) = sign {
+            loaded.sign = Some(Time(10_000 + sign * 1000));
+        }
+        next(
+            ReloadMode::Ask,
+            &mut loaded,
+            &wanted(true),
+            session,
+            seen,
+            Time(10_000 + seconds * 1000),
+        )
+    };
+    assert_eq!(step(Some(false), false, 0, None), Next::Wait, "no session");
+    assert_eq!(step(Some(false), true, 1, None), Next::Ask);
+    assert_eq!(step(Some(true), true, 2, None), Next::Look, "not before it answered");
+    assert_eq!(
+        step(Some(false), true, 3, Some(2)),
+        Next::Look,
+        "it answered and still shows the old"
+    );
+    assert_eq!(step(Some(true), true, 4, None), Next::Loaded);
+    assert_eq!(loaded.known.as_deref(), Some("new"));
+}
+
+#[test]
+fn a_reload_that_shows_nothing_settles_and_a_refused_one_is_told() {
+    let mut quiet = Loaded { sign: Some(Time(11_000)), ..Loaded::default() };
+    quiet.asked = Some(("new".into(), Time(10_500)));
+    assert_eq!(
+        next(ReloadMode::Ask, &mut quiet, &wanted(true), true, None, Time(11_500)),
+        Next::Look
+    );
+    assert_eq!(
+        next(ReloadMode::Ask, &mut quiet, &wanted(true), true, None, Time(12_000)),
+        Next::Loaded
+    );
+    let mut refused = Loaded { sign: Some(Time(11_000)), ..Loaded::default() };
+    refused.asked = Some(("new".into(), Time(10_500)));
+    let late = next(ReloadMode::Ask, &mut refused, &wanted(true), true, Some(false), Time(30_000));
+    assert_eq!((late, refused.error.is_some()), (Next::Look, true));
+    let later = next(ReloadMode::Ask, &mut refused, &wanted(true), true, Some(false), Time(80_000));
+    assert_eq!(later, Next::Ask, "it is asked again after a minute");
+}
+
+#[test]
+fn nothing_unfit_is_loaded_and_waiting_only_watches() {
+    let mut loaded = Loaded::default();
+    assert_eq!(
+        next(ReloadMode::Ask, &mut loaded, &wanted(false), true, None, Time(20_000)),
+        Next::Wait
+    );
+    assert_eq!(
+        next(ReloadMode::Wait, &mut loaded, &wanted(true), true, Some(false), Time(20_000)),
+        Next::Look
+    );
+    loaded.sign = Some(Time(9_000));
+    assert_eq!(
+        next(ReloadMode::Wait, &mut loaded, &wanted(true), true, None, Time(20_000)),
+        Next::Look,
+        "too old a sign"
+    );
+    assert_eq!(
+        next(ReloadMode::Wait, &mut loaded, &wanted(true), true, Some(true), Time(20_000)),
+        Next::Loaded
+    );
+    assert_eq!(
+        next(ReloadMode::Ignore, &mut Loaded::default(), &wanted(false), false, None, Time(0)),
+        Next::Loaded
+    );
+}
+
+#[test]
+fn a_peer_that_still_looks_as_before_was_not_reloaded() {
+    let look = |callerid: &str| Visible { callerid: callerid.into(), ..Visible::default() };
+    let shows = |callerid: Option<&str>| super::observed::PeerSeen {
+        facts: PeerFacts { visible: callerid.map(look), ..PeerFacts::default() },
+        ..super::observed::PeerSeen::default()
+    };
+    let check = |shown: Option<&str>, old: Option<&str>, expected: bool| {
+        let (shown, old, new) = (shows(shown), old.map(look), look("new"));
+        let change = Visibly { peer: "201", old: old.as_ref(), new: &new };
+        assert_eq!(seen([change], |_| Some(&shown)), Some(expected), "{shown:?} {old:?}");
+    };
+    check(Some("new"), Some("old"), true);
+    check(Some("old"), Some("old"), false);
+    check(None, Some("old"), false);
+    check(Some("new"), None, true);
+    assert_eq!(seen([], |_| None), None);
+}
