@@ -1,6 +1,8 @@
 //! What the command line and the daemon say to each other over the control socket: one JSON object
 //! a line, a request and its answers. The first field of a request is the version.
 
+pub mod client;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, Level, Mac};

@@ -1,0 +1,117 @@
+//! The arguments of `handset`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Desk phones that follow Asterisk.
+#[derive(Parser, Debug)]
+#[command(name = "handset", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Args {
+    /// The daemon's configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/asterisk/handset.conf", global = true)]
+    pub config: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no (errors found, a phone failed, no such phone); \
+2 wrong arguments; 3 the daemon does not answer; 4 not allowed.
+
+PHONE is a MAC in any spelling, a peer's name, or a label.";
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show phones: registrations, what each shall run and runs
+    Status(Status),
+    /// Make phones fetch their files now
+    Push(Push),
+    /// Show what the sources on disk change, key by key, secrets masked
+    Diff(Diff),
+    /// Let a held-back configuration through
+    Apply(Apply),
+    /// Check the configuration without touching anything
+    Check(Check),
+    /// Print the files of a phone, secrets masked
+    Render(Render),
+}
+
+/// `handset status`.
+#[derive(clap::Args, Debug)]
+pub struct Status {
+    /// Only this phone
+    pub phone: Option<String>,
+    /// Print again whenever something changes, until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// Print an array of phones as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `handset push`.
+#[derive(clap::Args, Debug)]
+pub struct Push {
+    /// The phones
+    #[arg(required_unless_present = "all")]
+    pub phones: Vec<String>,
+    /// All phones; those that are current look and do not restart
+    #[arg(long)]
+    pub all: bool,
+    /// Stay until each phone is proved to run its configuration, or failed
+    #[arg(long)]
+    pub wait: bool,
+    /// Tell what would happen and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `handset diff`.
+#[derive(clap::Args, Debug)]
+pub struct Diff {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `handset apply`.
+#[derive(clap::Args, Debug)]
+pub struct Apply {
+    /// The removal of phones, as it is on disk now, is meant
+    #[arg(long)]
+    pub accept_removals: bool,
+    /// Asterisk has loaded what is on disk (after a reload that nothing tells of)
+    #[arg(long)]
+    pub loaded: bool,
+}
+
+/// `handset check`.
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// Another sip.conf than the configured one
+    pub file: Option<PathBuf>,
+    /// One line a message, for editors and CI
+    #[arg(long)]
+    pub short: bool,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `handset render`.
+#[derive(clap::Args, Debug)]
+pub struct Render {
+    /// The phone
+    pub phone: String,
+    /// Only this file, as SIP0018B9FFFFFE.cnf
+    pub file: Option<String>,
+    /// Another sip.conf than the configured one
+    #[arg(long, value_name = "FILE")]
+    pub sip_conf: Option<PathBuf>,
+    /// Print passwords as they are
+    #[arg(long)]
+    pub show_secrets: bool,
+}

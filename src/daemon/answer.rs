@@ -1,0 +1,216 @@
+//! What the core answers over the control socket.
+
+use std::collections::BTreeMap;
+
+use super::control::Call;
+use super::core::Core;
+use crate::base::{Mac, Time};
+use crate::control::{Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status, UnknownAsker};
+use crate::family::Artifact;
+use crate::plan::{diff, offer};
+
+impl Core {
+    /// Answers a call; one that waits is answered by and by.
+    pub fn answer(&mut self, call: Call, now: Time) {
+        let Call { ask, answers } = call;
+        let answer = match ask {
+            Ask::Status { phone } => self.status(phone.as_deref(), now),
+            Ask::Diff => Answer::Diff(self.diff()),
+            Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
+            Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now) {
+                Ok((macs, lines)) => {
+                    // A fresh channel has room; an asker who went away needs no answer.
+                    let _ = answers.try_send(Answer::Push { phones: lines });
+                    if wait && !dry_run {
+                        self.await_push(answers, macs);
+                    }
+                    return;
+                }
+                Err(refusal) => refusal,
+            },
+        };
+        let _ = answers.try_send(answer);
+    }
+
+    fn named(&self, word: &str) -> Result<Vec<Mac>, Answer> {
+        let found = self.offer.named(word);
+        if found.is_empty() {
+            let held = self.look.as_ref().and_then(|l| word.parse::<Mac>().ok().and_then(|mac| l.held.get(&mac)));
+            let message = match held {
+                Some(why) => format!("{word} has no files: {why}"),
+                None => format!("no phone is called '{word}': give a MAC, a peer or a label; handset status lists them"),
+            };
+            return Err(Answer::Error { kind: ErrorKind::NoSuchPhone, message });
+        }
+        Ok(found)
+    }
+
+    fn status(&self, word: Option<&str>, now: Time) -> Answer {
+        let macs: Vec<Mac> = match word.map(|word| self.named(word)) {
+            Some(Err(refusal)) => return refusal,
+            Some(Ok(macs)) => macs,
+            None => self.offer.phones.keys().copied().collect(),
+        };
+        let mut phones: Vec<PhoneStatus> = macs.into_iter().filter_map(|mac| self.phone_status(mac, now)).collect();
+        if word.is_none() {
+            phones.extend(self.without_files());
+            phones.sort_by_key(|phone| phone.mac);
+        }
+        let look = self.look.as_ref();
+        let newest = &self.offer.newest;
+        Answer::Status(Box::new(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            generation: newest.id,
+            generated: newest.made.to_string(),
+            held: self.held(),
+            reload: self.reload_in_words(),
+            ami: if self.site.ami.is_some() { self.session.text.clone() } else { "off".into() },
+            diagnostics: look.map(|l| l.messages.clone()).unwrap_or_default(),
+            phones,
+            unknown: self.unknown(),
+        }))
+    }
+
+    fn held(&self) -> Option<String> {
+        let look = self.look.as_ref();
+        look.map_or(Some("the sources have not been read yet".into()), |l| l.hold.clone())
+            .or_else(|| self.store.trouble().map(|why| format!("the state cannot be written: {why}")))
+    }
+
+    fn reload_in_words(&self) -> String {
+        let known = self.loaded.known.as_deref();
+        let current = self.look.as_ref().is_some_and(|look| known == Some(look.fingerprint.as_str()));
+        match (&self.loaded.error, current, known) {
+            (_, true, _) => "loaded".into(),
+            (Some(error), ..) => format!("waiting: {error}"),
+            (None, false, Some(_)) => match offer::waiting(&self.offer).count() {
+                0 => "waiting".into(),
+                count => format!("waiting ({count} phones keep their old files until Asterisk has loaded)"),
+            },
+            (None, false, None) => "unknown".into(),
+        }
+    }
+
+    fn unknown(&self) -> Vec<UnknownAsker> {
+        let tagged = |mac: &Mac| self.offer.phones.contains_key(mac);
+        let strangers = self.observed.unknown.iter().filter(|(mac, _)| !tagged(mac));
+        let told = strangers.map(|(mac, asker)| UnknownAsker {
+            mac: *mac,
+            address: asker.address.to_string(),
+            asked: asker.asked.clone(),
+            last_seen: asker.at.to_string(),
+        });
+        told.collect()
+    }
+
+    /// Phones that are tagged and whose files could never be made.
+    fn without_files(&self) -> Vec<PhoneStatus> {
+        let Some(look) = &self.look else { return Vec::new() };
+        let lost = look.held.iter().filter(|(mac, _)| !self.offer.phones.contains_key(mac));
+        let status = lost.map(|(mac, why)| PhoneStatus {
+            mac: *mac,
+            family: self.site.default_family.clone(),
+            model: String::new(),
+            lines: Vec::new(),
+            wanted: None,
+            running: None,
+            state: State::Failed,
+            detail: Some(why.clone()),
+            last_seen: None,
+        });
+        status.collect()
+    }
+
+    /// One phone for people.
+    pub(super) fn phone_status(&self, mac: Mac, now: Time) -> Option<PhoneStatus> {
+        let part = self.offer.phones.get(&mac)?;
+        let stand = self.standing(mac, now)?;
+        let seen = self.observed.phones.get(&mac);
+        let line = |line: &crate::plan::generation::LinePart| {
+            let facts = self.observed.peers.get(&line.peer).map(|p| &p.facts);
+            let address = facts.and_then(|f| f.address);
+            LineStatus {
+                line: line.number,
+                peer: line.peer.clone(),
+                label: line.label.clone(),
+                registered: address.is_some(),
+                address: address.map(|a| a.to_string()),
+                user_agent: facts.and_then(|f| f.user_agent.clone()),
+            }
+        };
+        let held = self.look.as_ref().and_then(|look| look.held.get(&mac));
+        let waits = offer::waiting(&self.offer).any(|waiting| waiting == mac);
+        let detail = match held {
+            Some(why) => format!("its last good files are served: {why}"),
+            None if waits => "its new files wait until Asterisk has loaded its credentials".into(),
+            None => stand.detail,
+        };
+        Some(PhoneStatus {
+            mac,
+            family: part.family.clone(),
+            model: part.model.clone(),
+            lines: part.lines.iter().map(line).collect(),
+            wanted: stand.wanted,
+            running: seen.and_then(|s| s.running).map(|r| r.token),
+            state: stand.state,
+            detail: (!detail.is_empty()).then_some(detail),
+            last_seen: seen.and_then(|s| s.last).map(|at| at.to_string()),
+        })
+    }
+
+    fn push(&mut self, words: &[String], all: bool, dry_run: bool, now: Time) -> Result<(Vec<Mac>, Vec<PushLine>), Answer> {
+        let mut macs: Vec<Mac> = if all { self.offer.phones.keys().copied().collect() } else { Vec::new() };
+        for word in words {
+            macs.extend(self.named(word)?);
+        }
+        macs.sort_unstable();
+        macs.dedup();
+        if macs.is_empty() {
+            let message = "no phone to push to: name one, or use --all".into();
+            return Err(Answer::Error { kind: ErrorKind::NoSuchPhone, message });
+        }
+        if !dry_run {
+            self.wish(&macs, now);
+        }
+        let lines = macs.iter().filter_map(|mac| self.push_line(*mac, now)).collect();
+        Ok((macs, lines))
+    }
+
+    fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {
+        let part = self.offer.phones.get(&mac)?;
+        let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);
+        let reachable = part.peers().any(|peer| self.observed.contact(peer).is_some());
+        let current = running.is_some() && running == self.standing(mac, now)?.wanted;
+        let what = match (reachable, current) {
+            (false, _) => "not registered: it is told when it returns, or fetches when it boots",
+            (true, true) => "is current: looks, and does not restart",
+            (true, false) => "looks, and restarts when its configuration differs",
+        };
+        Some(PushLine { mac, peers: part.peers().map(str::to_owned).collect(), what: what.into(), due: reachable })
+    }
+
+    /// What is on disk against what each phone is proved to run, or else is offered.
+    fn diff(&self) -> Vec<PhoneDiff> {
+        let Some(look) = &self.look else { return Vec::new() };
+        let mut running: BTreeMap<_, _> = self.offer.phones.clone();
+        running.extend(self.ran.iter().map(|(mac, part)| (*mac, part.clone())));
+        let old = offer::Offer::new(self.offer.newest.clone(), running);
+        let keys = |family: &str, artifact: &Artifact| self.families.get(family).map(|f| f.keys(artifact)).unwrap_or_default();
+        diff::phones(&old, &look.built.phones, &keys)
+    }
+
+    fn apply(&mut self, accept_removals: bool, loaded: bool) -> Answer {
+        let mut done = Vec::new();
+        if accept_removals && self.accept() {
+            done.push("what is on disk is let through");
+        }
+        if loaded && self.declare_loaded() {
+            done.push("Asterisk is taken to have loaded what is on disk");
+        }
+        if done.is_empty() {
+            let message = "nothing to apply: use --accept-removals or --loaded".into();
+            return Answer::Error { kind: ErrorKind::Unavailable, message };
+        }
+        Answer::Done(done.join("; "))
+    }
+}

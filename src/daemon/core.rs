@@ -1,0 +1,481 @@
+//! The core: owns every mutable thing. Events change what is known; then it looks at everything,
+//! orders what is due, and publishes snapshots.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+
+use super::catalog::{Askers, Served, mac_in};
+use super::event::{AmiNews, Event, Order, Outcome, Transfer};
+use super::source::Look;
+use super::store::{Decided, Restored, Store};
+use crate::base::{Mac, Time};
+use crate::control::Answer;
+use crate::model::site::{ReloadMode, Site};
+use crate::plan::generation::{Generation, PhonePart};
+use crate::plan::intents::Intents;
+use crate::plan::observed::{Asker, Notified, Observed, Visible};
+use crate::plan::offer::{Offer, offer, waiting};
+use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
+use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
+use crate::plan::standing::{Rules, Standing, standing};
+use crate::{control, family};
+
+/// The session with Asterisk, as last told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Session {
+    pub(super) up: bool,
+    pub(super) text: String,
+}
+
+/// Somebody who waits for a push to end.
+struct Waiter {
+    answers: mpsc::Sender<Answer>,
+    phones: BTreeMap<Mac, Option<control::State>>,
+}
+
+/// What the core reaches the world through.
+#[derive(Debug)]
+pub struct Outlets {
+    /// What the file services read.
+    pub served: watch::Sender<Served>,
+    /// To the AMI task.
+    pub orders: mpsc::Sender<Order>,
+    /// The files to export, whenever they change.
+    pub export: watch::Sender<Option<Arc<Offer>>>,
+}
+
+/// Everything that changes.
+pub struct Core {
+    pub(super) site: Arc<Site>,
+    pub(super) offer: Arc<Offer>,
+    pub(super) look: Option<Look>,
+    pub(super) observed: Observed,
+    pub(super) intents: Intents,
+    pub(super) loaded: Loaded,
+    pub(super) session: Session,
+    pub(super) decided: Decided,
+    pub(super) started: Time,
+    pub(super) store: Store,
+    pace: Pace,
+    /// What Asterisk showed of each peer when it was last known to have loaded everything.
+    shown: Option<BTreeMap<String, Visible>>,
+    owners: HashMap<String, Mac>,
+    dirty: BTreeSet<Mac>,
+    waiters: Vec<Waiter>,
+    relisted: Time,
+    /// The parts that phones are proved to run, where the offer has moved on.
+    pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
+    pub(super) families: Arc<family::Library>,
+    out: Outlets,
+}
+
+/// While something is looked for in Asterisk's answers, they are asked so often.
+const RELIST: Duration = Duration::from_millis(300);
+
+impl Core {
+    /// Starts from what is stored.
+    pub fn new(site: Arc<Site>, store: Store, restored: Restored, families: Arc<family::Library>, out: Outlets, now: Time) -> Self {
+        let newest = restored.generation.unwrap_or_default();
+        let offer = Arc::new(Offer::new(newest, restored.offered));
+        let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
+        let shown = loaded.known.is_some().then(|| visible(&offer.newest));
+        let mut core = Self {
+            site,
+            offer: offer.clone(),
+            look: None,
+            observed: Observed { phones: restored.phones, ..Observed::default() },
+            intents: restored.intents,
+            loaded,
+            session: Session { up: false, text: "not connected yet".into() },
+            decided: restored.decided,
+            started: now,
+            store,
+            pace: Pace::default(),
+            shown,
+            owners: HashMap::new(),
+            dirty: BTreeSet::new(),
+            waiters: Vec::new(),
+            relisted: now,
+            ran: BTreeMap::new(),
+            families,
+            out,
+        };
+        core.publish(offer);
+        core
+    }
+
+    /// The generation that newer ones are measured against.
+    pub fn newest(&self) -> Arc<Generation> {
+        self.offer.newest.clone()
+    }
+
+    /// Takes an event in.
+    pub fn take(&mut self, event: Event, now: Time) {
+        match event {
+            Event::Disk => {}
+            Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
+            Event::Ami(news) => self.ami(news, now),
+        }
+    }
+
+    fn transfer(&mut self, transfer: &Transfer, now: Time) {
+        if let Some(ticket) = transfer.ticket {
+            let Some(mac) = ticket.mac else { return };
+            self.dirty.insert(mac);
+            if matches!(transfer.outcome, Outcome::Complete | Outcome::Unconfirmed) {
+                self.observed.fetched(mac, ticket.role, transfer.name.trim_start_matches(['.', '/']), ticket.digest, now);
+            } else {
+                self.observed.heard(mac, now);
+            }
+            return;
+        }
+        let Some(mac) = mac_in(transfer.name.as_bytes()) else { return };
+        if self.offer.phones.contains_key(&mac) {
+            self.dirty.insert(mac);
+            self.observed.heard(mac, now);
+        } else {
+            let asker = Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
+            self.observed.stranger(mac, asker);
+        }
+    }
+
+    fn ami(&mut self, news: AmiNews, now: Time) {
+        match news {
+            AmiNews::Up { version } => {
+                self.session = Session { up: true, text: format!("up ({version})") };
+                self.loaded.asked = None;
+            }
+            AmiNews::Down { reason, refused } => {
+                let what = if refused { "login refused" } else { "down" };
+                self.session = Session { up: false, text: format!("{what}: {reason}") };
+                self.observed.unlisted();
+            }
+            AmiNews::Started(seconds) => {
+                let at = Time(seconds.saturating_mul(1000));
+                self.loaded.sign = self.loaded.sign.max(Some(at));
+            }
+            AmiNews::Peers(all) => {
+                for facts in &all {
+                    self.recognise(&facts.peer, facts.user_agent.as_deref());
+                }
+                self.observed.listed(all, now);
+            }
+            AmiNews::Peer(facts) => {
+                self.recognise(&facts.peer, facts.user_agent.as_deref());
+                self.observed.told_about(facts, now);
+            }
+            AmiNews::Registered { peer } => {
+                let owner = self.owners.get(&peer).copied();
+                self.dirty.extend(owner);
+                if let Some(mac) = self.observed.registered(&peer, &self.offer, owner, now) {
+                    let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);
+                    self.ran.remove(&mac);
+                    info!(phone = %mac, running = ?running, "proved: it fetched its files and registered again");
+                }
+            }
+            AmiNews::Reloaded => self.loaded.sign = Some(now),
+            AmiNews::ReloadAnswered(Ok(())) => self.loaded.sign = Some(now),
+            AmiNews::ReloadAnswered(Err(error)) => {
+                warn!(%error, "Asterisk did not reload");
+                self.loaded.error = Some(error);
+            }
+            AmiNews::Notified { mac, result } => self.notified(mac, result),
+        }
+    }
+
+    fn notified(&mut self, mac: Mac, result: Notified) {
+        match &result {
+            Notified::Sent => info!(phone = %mac, "told to look"),
+            Notified::InCall => info!(phone = %mac, "in a call: told later"),
+            other => warn!(phone = %mac, result = ?other, "could not be told"),
+        }
+        if self.site.tftp.listen.is_none() && result == Notified::Sent {
+            let wanted = self.offer.phones.get(&mac).and_then(|p| p.chosen(false)).map(|v| v.token);
+            self.observed.phones.entry(mac).or_default().assumed = wanted;
+        }
+        self.dirty.insert(mac);
+        self.observed.notified(mac, result);
+    }
+
+    /// A user agent that only signed firmware has opens the firmware variant.
+    fn recognise(&mut self, peer: &str, agent: Option<&str>) {
+        let (Some(mac), Some(agent)) = (self.owners.get(peer).copied(), agent) else { return };
+        let Some(part) = self.offer.phones.get(&mac) else { return };
+        let signed = self.families.get(&part.family).is_some_and(|f| f.firmware_fits(agent));
+        let seen = self.observed.phones.entry(mac).or_default();
+        if signed && !seen.signed {
+            seen.signed = true;
+            self.dirty.insert(mac);
+        }
+    }
+
+    /// Takes in what the disk says.
+    pub fn read(&mut self, look: Look, now: Time) {
+        if let Some(reason) = &look.hold {
+            warn!(reason, "the newer configuration is held back; the last good one is served");
+        }
+        let decided = Decided { loaded: self.decided.loaded.clone(), ..look.decided.clone() };
+        if decided != self.decided {
+            self.decided = decided;
+            self.store.save_decided(&self.decided);
+        }
+        self.site = look.site.clone();
+        let built = look.built.clone();
+        let passes = look.hold.is_none();
+        self.look = Some(look);
+        if passes {
+            self.advance(built, now);
+        }
+    }
+
+    /// Makes a generation the newest, unless it has the bytes of the one before.
+    fn advance(&mut self, built: Arc<Generation>, now: Time) {
+        let old = self.offer.newest.clone();
+        let newest = if built.same_bytes(&old) { old } else { built };
+        self.reoffer(newest, now);
+    }
+
+    fn reoffer(&mut self, newest: Arc<Generation>, now: Time) {
+        let loaded = self.next_load(&newest, now) == Next::Loaded;
+        let next = offer(&newest, Some(&self.offer), loaded);
+        if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
+            return;
+        }
+        info!(generation = newest.id, phones = next.phones.len(), waiting = waiting(&next).count(), "offered");
+        self.remember_running(&next);
+        self.store.save_offer(&next);
+        self.publish(Arc::new(next));
+    }
+
+    fn remember_running(&mut self, next: &Offer) {
+        for (mac, old) in &self.offer.phones {
+            let running = self.observed.phones.get(mac).and_then(|seen| seen.running).map(|r| r.token);
+            if next.phones.get(mac) != Some(old) && old.variants.iter().any(|v| Some(v.token) == running) {
+                self.ran.insert(*mac, old.clone());
+            }
+        }
+        self.ran.retain(|mac, _| next.phones.contains_key(mac));
+    }
+
+    /// Asks whether Asterisk has loaded what is on disk, and does what follows.
+    fn next_load(&mut self, newest: &Generation, now: Time) -> Next {
+        let Some(look) = &self.look else { return Next::Wait };
+        let wanted = Wanted { fingerprint: &look.fingerprint, since: look.at, fit: look.hold.is_none() && !look.unfit };
+        let seen = self.shown.as_ref().and_then(|shown| {
+            let lines = newest.phones.values().flat_map(|part| &part.lines);
+            let changes = lines.filter_map(|line| {
+                let old = shown.get(&line.peer);
+                (old != Some(&line.visible)).then_some(Visibly { peer: &line.peer, old, new: &line.visible })
+            });
+            reload::seen(changes, |peer| self.observed.peers.get(peer))
+        });
+        let before = self.loaded.known.clone();
+        let mode = if self.site.ami.is_none() { ReloadMode::Ignore } else { self.site.reload };
+        let next = reload::next(mode, &mut self.loaded, &wanted, self.session.up, seen, now);
+        if self.loaded.known != before {
+            info!("Asterisk has loaded what is on disk");
+            self.shown = Some(visible(newest));
+            self.decided.loaded = self.loaded.known.clone();
+            self.store.save_decided(&self.decided);
+        }
+        next
+    }
+
+    fn publish(&mut self, offer: Arc<Offer>) {
+        let owners = offer.phones.values().flat_map(|p| p.peers().map(|peer| (peer.to_owned(), p.mac)));
+        self.owners = owners.collect();
+        let newest = offer.newest.phones.values().flat_map(|p| p.peers().map(str::to_owned));
+        let follow: BTreeSet<String> = self.owners.keys().cloned().chain(newest).collect();
+        self.order(Order::Follow(follow.into_iter().collect()));
+        if self.site.tftp.listen.is_none() {
+            for part in offer.phones.values() {
+                let seen = self.observed.phones.entry(part.mac).or_default();
+                seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
+            }
+        }
+        self.offer = offer.clone();
+        self.out.export.send_replace(Some(offer));
+        self.serve();
+    }
+
+    /// Publishes what the file services read.
+    fn serve(&self) {
+        let askers = Arc::new(self.askers());
+        let root = self.site.tftp.root.clone();
+        self.out.served.send_replace(Served { offer: self.offer.clone(), askers, root });
+    }
+
+    fn askers(&self) -> Askers {
+        let mut askers = Askers::default();
+        for part in self.offer.phones.values() {
+            let addresses: BTreeSet<_> =
+                part.peers().filter_map(|peer| self.observed.contact(peer)).map(|a| a.ip().to_canonical()).collect();
+            let seen = self.observed.phones.get(&part.mac);
+            let told = seen.and_then(|s| s.told.as_ref().map(|t| t.at).filter(|at| s.sync.is_none_or(|y| y.at < *at)));
+            for address in addresses {
+                askers.registered.entry(address).or_default().insert(part.mac);
+                if told.is_some() {
+                    askers.told.entry(address).or_default().insert(part.mac);
+                }
+            }
+            if seen.is_some_and(|s| s.signed) {
+                askers.signed.insert(part.mac);
+            }
+        }
+        askers
+    }
+
+    /// Looks at everything and does what is due.
+    pub fn look(&mut self, now: Time) {
+        if let Some(look) = &self.look {
+            let newest = if look.hold.is_none() && !look.built.same_bytes(&self.offer.newest) { look.built.clone() } else { self.newest() };
+            self.load(&newest, now);
+        }
+        let done = fulfilled(&self.offer, &self.observed, &self.intents);
+        self.reconcile(now);
+        self.give_up(done, now);
+        self.inform(now);
+        self.serve();
+        let dirty = std::mem::take(&mut self.dirty);
+        if !dirty.is_empty() {
+            let phones = &self.observed.phones;
+            self.store.save_phones(dirty.iter().map(|mac| (*mac, phones.get(mac))));
+        }
+    }
+
+    fn load(&mut self, newest: &Arc<Generation>, now: Time) {
+        match self.next_load(newest, now) {
+            Next::Ask => {
+                info!("asking Asterisk to reload chan_sip");
+                self.order(Order::Reload);
+            }
+            Next::Look if now.since(self.relisted) >= RELIST => {
+                self.relisted = now;
+                self.order(Order::Relist);
+            }
+            Next::Loaded if waiting(&self.offer).next().is_some() => self.reoffer(newest.clone(), now),
+            _ => {}
+        }
+    }
+
+    fn reconcile(&mut self, now: Time) {
+        if !self.session.up {
+            return;
+        }
+        let rules = self.rules();
+        let mut pace = self.pace;
+        let actions = reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut pace, now);
+        self.pace = pace;
+        for Action::Notify { mac, about, peer, lines, event } in actions {
+            debug!(phone = %mac, peer, "telling it to look");
+            self.observed.ordered(mac, about, now);
+            self.dirty.insert(mac);
+            if !self.order(Order::Notify { mac, peer, lines, event }) {
+                self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
+            }
+        }
+    }
+
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules {
+            mode: self.site.push,
+            pacing: &self.site.pacing,
+            foreign: self.site.tftp.listen.is_none(),
+            since: self.started,
+        }
+    }
+
+    /// Where a phone stands.
+    pub(super) fn standing(&self, mac: Mac, now: Time) -> Option<Standing> {
+        let part = self.offer.phones.get(&mac)?;
+        Some(standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), now))
+    }
+
+    /// Ends the wishes that are fulfilled, and those that were tried long enough.
+    fn give_up(&mut self, mut done: Vec<Mac>, now: Time) {
+        let failed = |mac: &&Mac| self.standing(**mac, now).is_some_and(|s| s.state == control::State::Failed);
+        done.extend(self.intents.pushes.keys().filter(failed).copied().collect::<Vec<_>>());
+        if done.is_empty() {
+            return;
+        }
+        self.intents.pushes.retain(|mac, _| !done.contains(mac));
+        self.store.save_intents(&self.intents);
+    }
+
+    /// Wishes pushes, durably.
+    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
+        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
+        self.store.save_intents(&self.intents);
+    }
+
+    /// Lets the removals of what is on disk through.
+    pub(super) fn accept(&mut self) -> bool {
+        let Some(look) = &self.look else { return false };
+        self.intents.accepted = Some(look.fingerprint.clone());
+        self.store.save_intents(&self.intents);
+        true
+    }
+
+    /// The operator says that Asterisk has loaded what is on disk.
+    pub(super) fn declare_loaded(&mut self) -> bool {
+        let Some(look) = &self.look else { return false };
+        self.loaded.known = Some(look.fingerprint.clone());
+        self.decided.loaded = self.loaded.known.clone();
+        self.store.save_decided(&self.decided);
+        true
+    }
+
+    /// Answers `--wait` until all these phones are done.
+    pub(super) fn await_push(&mut self, answers: mpsc::Sender<Answer>, phones: Vec<Mac>) {
+        self.waiters.push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
+    }
+
+    fn inform(&mut self, now: Time) {
+        let mut waiters = std::mem::take(&mut self.waiters);
+        waiters.retain_mut(|waiter| {
+            let mut news = Vec::new();
+            let mut finished = true;
+            for (mac, last) in &mut waiter.phones {
+                let Some(stand) = self.standing(*mac, now) else { continue };
+                let moving = self.intents.pushes.contains_key(mac) && (stand.due.is_some() || stand.state == control::State::Pushing);
+                finished &= !moving;
+                if *last != Some(stand.state) {
+                    *last = Some(stand.state);
+                    news.extend(self.phone_status(*mac, now));
+                }
+            }
+            if news.is_empty() && !finished {
+                return !waiter.answers.is_closed();
+            }
+            // A reader that does not take its news is let go.
+            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok() && !finished
+        });
+        self.waiters = waiters;
+    }
+
+    /// Hands an order over; false when too many wait.
+    fn order(&self, order: Order) -> bool {
+        let taken = self.out.orders.try_send(order);
+        taken.inspect_err(|error| warn!(%error, "an order to the AMI session was dropped")).is_ok()
+    }
+
+    /// Stops: what is known becomes durable.
+    pub async fn close(&mut self) {
+        self.store.flush().await;
+    }
+
+    /// The folder of the export, if one is wanted.
+    pub fn export_dir(&self) -> Option<PathBuf> {
+        self.site.export_dir.clone()
+    }
+}
+
+fn visible(generation: &Generation) -> BTreeMap<String, Visible> {
+    let lines = generation.phones.values().flat_map(|part| &part.lines);
+    lines.map(|line| (line.peer.clone(), line.visible.clone())).collect()
+}
