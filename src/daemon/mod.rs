@@ -2,5 +2,6 @@
 
 pub mod catalog;
 pub mod control;
+pub mod disk;
 pub mod event;
 pub mod tftp;
