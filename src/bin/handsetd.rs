@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The daemon.
+
+fn main() -> std::process::ExitCode {
+    handset::daemon::main()
+}

@@ -1,0 +1,92 @@
+//! `handset render`: a phone's files as they would be made from what is on disk.
+
+use std::path::Path;
+
+use super::args::{Args, Render};
+use super::{DENIED, DONE, NO, output};
+use crate::base::{Key, Mac, Time};
+use crate::daemon::source::{self, Reading};
+use crate::daemon::{decide, sitekey};
+use crate::family::{Artifact, Family};
+use crate::plan::build::{Built, Cache};
+use crate::plan::generation::{Generation, PhonePart};
+
+/// Reads the sources and makes a generation of them, with a key of zeros where the site key may not be
+/// read (or does not exist yet): its values are masked then anyway.
+pub(super) fn made(config: &Path, sip_conf: Option<&Path>) -> Result<(Reading, Option<Built>), String> {
+    let reading = source::read(config, sip_conf);
+    let key = sitekey::load(&reading.site.site_key).unwrap_or_else(|_| Key::new([0; 32]));
+    let (zone, _) = decide::timezone(&reading.site, None);
+    let built = decide::server_address(&reading.site, &reading.sip.registrar, None)
+        .map(|(server, _)| reading.build(server, &zone, &key, 1, Time::default(), &Generation::default(), &mut Cache::new()));
+    match built {
+        Ok(built) => Ok((reading, Some(built))),
+        Err(why) if reading.phones.phones.is_empty() => {
+            let _ = why;
+            Ok((reading, None))
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, options: &Render) -> u8 {
+    let (reading, built) = match made(&args.config, options.sip_conf.as_deref()) {
+        Ok((reading, Some(built))) => (reading, built),
+        Ok((_, None)) => {
+            output::complain("no phone is tagged: write ;MAC=… behind a [section] of sip.conf");
+            return NO;
+        }
+        Err(why) => {
+            output::complain(why);
+            return NO;
+        }
+    };
+    if options.show_secrets && sitekey::load(&reading.site.site_key).is_err() {
+        output::complain(format!("the site key {} cannot be read: tokens and passwords made from it would be wrong", reading.site.site_key.display()));
+        return DENIED;
+    }
+    let parts = find(&built, &options.phone);
+    if parts.is_empty() {
+        let why = options.phone.parse::<Mac>().ok().and_then(|mac| reading.phones.held.get(&mac).cloned());
+        output::complain(why.unwrap_or_else(|| format!("no phone is called '{}': give a MAC, a peer or a label; see handset check", options.phone)));
+        return NO;
+    }
+    let mut shown = 0;
+    for part in parts {
+        let Some(family) = reading.families.get(&part.family) else { continue };
+        shown += print(family, part, &built.generation, options);
+    }
+    if shown == 0 {
+        output::complain("the phone has no such file");
+        return NO;
+    }
+    DONE
+}
+
+fn find<'a>(built: &'a Built, word: &str) -> Vec<&'a PhonePart> {
+    let mac = word.parse::<Mac>().ok();
+    let fits = |part: &&PhonePart| {
+        Some(part.mac) == mac || part.lines.iter().any(|l| l.peer == word || l.label == word)
+    };
+    built.generation.phones.values().map(AsRef::as_ref).filter(fits).collect()
+}
+
+fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &Render) -> usize {
+    let variants = part.variants.iter().flat_map(|v| v.artifacts.iter().map(move |a| (v.step.0.as_str(), a)));
+    let shared = generation.shared.iter().map(|a| ("", a));
+    let wanted = |(_, artifact): &(&str, &Artifact)| {
+        options.file.as_deref().is_none_or(|name| artifact.name.as_str().eq_ignore_ascii_case(name))
+    };
+    let mut shown = 0;
+    for (step, artifact) in variants.chain(shared).filter(wanted) {
+        if options.file.is_none() {
+            let step = if step.is_empty() { String::new() } else { format!(" (on the way to firmware {step})") };
+            output::line(format!("=== {}{step}", artifact.name));
+        }
+        let masked = if options.show_secrets { artifact.bytes.to_vec() } else { family.mask(artifact) };
+        output::bytes(&masked);
+        shown += 1;
+    }
+    shown
+}

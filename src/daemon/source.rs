@@ -1,0 +1,394 @@
+//! One look at the disk: handset.conf, sip.conf with everything it includes, families, static files
+//! and the site key, read whole and made into a generation. Knows nothing of what is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Closure, Disk};
+use super::store::Decided;
+use super::{decide, sitekey};
+use crate::base::{Code, Diagnostic, FileId, Key, Level, Mac, Sources, Time};
+use crate::conf::{self, Conf, Status};
+use crate::control::Message;
+use crate::family::{self, Library, Surroundings};
+use crate::model::peer::SipReading;
+use crate::model::phone::{Assembly, ModelFacts, Phone};
+use crate::model::site::Site;
+use crate::model::{peer, phone, site, tag};
+use crate::plan::build::{self, Built, Cache};
+use crate::plan::generation::Generation;
+use crate::plan::guard;
+
+/// All codes of this module.
+pub static CODES: &[&Code] = &[&SITE_KEY, &ADDRESS, &STATIC_ROOT];
+
+static SITE_KEY: Code = Code {
+    id: "H0602",
+    title: "the site key cannot be used",
+    explain: "Every token and phone password comes from the site key, a 0600 file beside handset.conf \
+              that is made once. A lost or changed key would restart every phone and change every \
+              phone password: bring the old file back from the backup. Only if it is gone for good, \
+              remove the state directory; a new key is made then.",
+};
+
+static ADDRESS: Code = Code {
+    id: "H0603",
+    title: "server_address or timezone is not what was decided",
+    explain: "Without the setting, the host's only global address and its time zone are taken at the \
+              first start and kept, so that a change of interfaces never changes the phones' files. \
+              Write the one that is meant into handset.conf.",
+};
+
+static STATIC_ROOT: Code = Code {
+    id: "H0604",
+    title: "the static root cannot be listed",
+    explain: "The folder of [tftp] root holds firmware images and ring files. It must exist and be \
+              readable for the daemon's user.",
+};
+
+/// What a look found, ready for the core.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// handset.conf, the last good one.
+    pub site: Arc<Site>,
+    /// The families with their overrides.
+    pub families: Arc<Library>,
+    /// What the sources make.
+    pub built: Arc<Generation>,
+    /// Why it must not be offered.
+    pub hold: Option<String>,
+    /// Phones that keep their last good files, and why.
+    pub held: BTreeMap<Mac, String>,
+    /// A phone that was served is held back: Asterisk must not load what it could not follow.
+    pub unfit: bool,
+    /// What is wrong.
+    pub messages: Vec<Message>,
+    /// The identity of sip.conf's content.
+    pub fingerprint: String,
+    /// When this content was first seen.
+    pub at: Time,
+    /// What was decided for the site.
+    pub decided: Decided,
+}
+
+/// Everything that one reading of the files gives, before a generation is made of it.
+pub struct Reading {
+    /// All files.
+    pub sources: Sources,
+    /// handset.conf.
+    pub site: Site,
+    /// The families.
+    pub families: Library,
+    /// sip.conf as Asterisk has it.
+    pub conf: Conf,
+    /// Its registrar and peers.
+    pub sip: SipReading,
+    /// The phones.
+    pub phones: Assembly,
+    /// The names in the static root.
+    pub statics: BTreeSet<String>,
+    /// Everything that is wrong so far.
+    pub diagnostics: Vec<Diagnostic>,
+    /// handset.conf has an error.
+    pub site_error: bool,
+    /// What it depended on.
+    pub closure: Closure,
+}
+
+/// Reads handset.conf alone, with what is wrong in it.
+pub fn site(config: &Path) -> (Site, Vec<Diagnostic>, Sources) {
+    let (mut sources, mut disk) = (Sources::default(), Disk::new());
+    let (site, diagnostics) = read_site(config, &mut disk, &mut sources);
+    (site, diagnostics, sources)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn read_site(config: &Path, disk: &mut Disk, sources: &mut Sources) -> (Site, Vec<Diagnostic>) {
+    let conf = conf::read(config, folder(config), disk, sources);
+    if conf.status == Status::Missing {
+        // The daemon runs without the file.
+        return (Site::at(config), Vec::new());
+    }
+    let builtin = Library::builtin();
+    let known: Vec<&str> = builtin.names().collect();
+    let (site, more) = site::read(&conf, config, &known);
+    (site, conf.diagnostics.into_iter().chain(more).collect())
+}
+
+/// Reads everything. `sip_conf` stands in for the configured one.
+pub fn read(config: &Path, sip_conf: Option<&Path>) -> Reading {
+    let (mut sources, mut disk) = (Sources::default(), Disk::new());
+    let (mut site, mut diagnostics) = read_site(config, &mut disk, &mut sources);
+    let site_error = diagnostics.iter().any(|d| d.level == Level::Error);
+    if let Some(other) = sip_conf {
+        site.sip_conf = other.to_owned();
+    }
+    let (families, more) = read_families(&site.families_dir, &mut disk, &mut sources);
+    diagnostics.extend(more);
+    let conf = conf::read(&site.sip_conf, folder(&site.sip_conf), &mut disk, &mut sources);
+    diagnostics.extend(conf.diagnostics.iter().cloned());
+    let (tags, more) = tag::attach(&conf);
+    diagnostics.extend(more);
+    let mut sip = peer::from_sip(&conf, &tags);
+    diagnostics.append(&mut sip.diagnostics);
+    let models: Vec<ModelFacts> = families.models();
+    let mut phones = phone::assemble(sip.peers.clone(), &sip.refused, &models, &site);
+    diagnostics.append(&mut phones.diagnostics);
+    let (statics, more) = statics(&site);
+    diagnostics.extend(more);
+    Reading { sources, site, families, conf, sip, phones, statics, diagnostics, site_error, closure: disk.into_closure() }
+}
+
+/// The built-in families with the files of the override folder in their place.
+fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library, Vec<Diagnostic>) {
+    use conf::Files;
+    let mut files = BTreeMap::new();
+    let list = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<BTreeSet<_>>();
+    for family in list(dir).into_iter().filter(|path| path.is_dir()) {
+        for path in list(&family).into_iter().filter(|path| path.is_file()) {
+            let Ok(bytes) = disk.read(&path) else { continue };
+            let Ok(name) = path.strip_prefix(dir) else { continue };
+            files.insert(name.to_string_lossy().into_owned(), (path.clone(), bytes));
+        }
+    }
+    Library::with_overrides(&files, sources)
+}
+
+/// The regular files in the static root, by name.
+fn statics(site: &Site) -> (BTreeSet<String>, Option<Diagnostic>) {
+    let Some(root) = &site.tftp.root else { return (BTreeSet::new(), None) };
+    match fs::read_dir(root) {
+        Ok(entries) => {
+            let files = entries.flatten().filter(|e| e.path().is_file());
+            (files.filter_map(|e| e.file_name().into_string().ok()).collect(), None)
+        }
+        Err(error) => {
+            let text = format!("cannot list {}: {error}", root.display());
+            (BTreeSet::new(), Some(Diagnostic::warning(&STATIC_ROOT, text)))
+        }
+    }
+}
+
+impl Reading {
+    /// Makes the generation `id` of it.
+    pub fn build(&self, server: IpAddr, timezone: &str, key: &Key, id: u64, now: Time, previous: &Generation, cache: &mut Cache) -> Built {
+        let around = Surroundings {
+            site: &self.site,
+            registrar: &self.sip.registrar,
+            server,
+            timezone,
+            key,
+            statics: &self.statics,
+        };
+        let mut said = Vec::new();
+        let mut shared = Vec::new();
+        let used: BTreeSet<&str> = self.phones.phones.values().map(|p| p.family.as_str()).collect();
+        for family in used.iter().filter_map(|name| self.families.get(name)) {
+            match family::shared(family, &around) {
+                Ok((artifacts, more)) => {
+                    shared.extend(artifacts);
+                    said.extend(more);
+                }
+                Err(more) => said.extend(more),
+            }
+        }
+        let render = |phone: &Phone| match self.families.get(&phone.family) {
+            Some(family) => family::phone(family, phone, &around),
+            None => Err(Vec::new()),
+        };
+        let event = |family: &str| self.families.get(family).map(|f| f.event().to_owned()).unwrap_or_default();
+        let held = self.phones.held.keys().copied().collect();
+        let inputs = build::Inputs {
+            phones: &self.phones.phones,
+            held: &held,
+            shared,
+            render: &render,
+            event: &event,
+            realm: &self.sip.registrar.realm,
+            key,
+        };
+        let mut built = build::build(id, now, inputs, previous, cache);
+        built.diagnostics.extend(said);
+        built
+    }
+
+    /// A number that changes when anything does that the files of phones other than their peers
+    /// depend on.
+    fn surroundings(&self, server: IpAddr, timezone: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics).hash(&mut hasher);
+        self.families.fingerprint().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Looks again and again, and keeps what need not be made anew.
+pub struct Source {
+    config: PathBuf,
+    cache: Cache,
+    cached_for: u64,
+    site: Option<Site>,
+    fingerprint: String,
+    since: Time,
+    next_id: u64,
+}
+
+impl Source {
+    /// Looks at what `config` names.
+    pub fn new(config: PathBuf, previous: u64) -> Self {
+        Self {
+            config,
+            cache: Cache::new(),
+            cached_for: 0,
+            site: None,
+            fingerprint: String::new(),
+            since: Time::default(),
+            next_id: previous + 1,
+        }
+    }
+
+    /// One look. Blocks.
+    pub fn look(&mut self, previous: &Generation, decided: &Decided, accepted: Option<&str>, now: Time) -> (Look, Closure) {
+        let mut reading = stable(|| read(&self.config, None));
+        let site_hold = reading.site_error.then(|| {
+            // The last good settings stay in force as a whole.
+            if let Some(good) = &self.site {
+                reading.site = good.clone();
+            }
+            "handset.conf has an error: correct it".to_owned()
+        });
+        if site_hold.is_none() {
+            self.site = Some(reading.site.clone());
+        }
+        let fingerprint: String = conf::fingerprint(&reading.conf).iter().map(|b| format!("{b:02x}")).collect();
+        if fingerprint != self.fingerprint {
+            (self.fingerprint, self.since) = (fingerprint.clone(), now);
+        }
+        let (decided, basis) = self.basis(&mut reading, decided);
+        let hold;
+        let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
+        match basis {
+            Ok((server, zone, key)) => {
+                let made = self.build(&reading, server, &zone, &key, previous, now);
+                name_held(&made.held, &made.diagnostics, &reading, &mut held);
+                let reason = guard::hold(Some(previous), &made.generation, &look(&reading), accepted == Some(&fingerprint));
+                hold = site_hold.or(reason);
+                reading.diagnostics.extend(made.diagnostics);
+                built = Arc::new(made.generation);
+            }
+            Err(why) => hold = Some(why),
+        }
+        let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
+        let look = Look {
+            site: Arc::new(reading.site),
+            families: Arc::new(reading.families),
+            built,
+            hold,
+            held,
+            unfit,
+            messages: messages(&reading.diagnostics, &reading.sources),
+            fingerprint,
+            at: self.since,
+            decided,
+        };
+        (look, reading.closure)
+    }
+
+    fn build(&mut self, reading: &Reading, server: IpAddr, zone: &str, key: &Key, previous: &Generation, now: Time) -> Built {
+        let surroundings = reading.surroundings(server, zone);
+        if surroundings != self.cached_for {
+            self.cache.clear();
+            self.cached_for = surroundings;
+        }
+        self.next_id = self.next_id.max(previous.id + 1);
+        let built = reading.build(server, zone, key, self.next_id, now, previous, &mut self.cache);
+        self.next_id += 1;
+        built
+    }
+
+    /// What has to be known before any file can be made: address, zone, key.
+    #[allow(clippy::type_complexity)]
+    fn basis(&self, reading: &mut Reading, decided: &Decided) -> (Decided, Result<(IpAddr, String, Key), String>) {
+        let mut next = decided.clone();
+        let warn = |said: &mut Vec<Diagnostic>, text: String| said.push(Diagnostic::warning(&ADDRESS, text));
+        let server = match decide::server_address(&reading.site, &reading.sip.registrar, decided.server_address) {
+            Ok((address, note)) => {
+                if let Some(text) = note {
+                    warn(&mut reading.diagnostics, text);
+                }
+                address
+            }
+            Err(why) => {
+                reading.diagnostics.push(Diagnostic::error(&ADDRESS, why.clone()));
+                return (next, Err(why));
+            }
+        };
+        let (zone, note) = decide::timezone(&reading.site, decided.timezone.as_deref());
+        if let Some(text) = note {
+            warn(&mut reading.diagnostics, text);
+        }
+        next.server_address = Some(server);
+        next.timezone = Some(zone.clone());
+        match sitekey::load_or_create(&reading.site.site_key, decided.key.as_deref()) {
+            Ok((key, notes)) => {
+                let said = notes.into_iter().map(|text| Diagnostic::warning(&SITE_KEY, text));
+                reading.diagnostics.extend(said);
+                next.key = Some(sitekey::fingerprint(&key));
+                (next, Ok((server, zone, key)))
+            }
+            Err(error) => {
+                reading.diagnostics.push(Diagnostic::error(&SITE_KEY, error.to_string()));
+                (next, Err(format!("the site key cannot be used: {error}")))
+            }
+        }
+    }
+}
+
+/// What the guard looks at.
+fn look(reading: &Reading) -> guard::Look {
+    let first_error = || {
+        let place = |d: &Diagnostic| d.span.map(|s| reading.sources.place(s)).unwrap_or_default();
+        let error = reading.conf.diagnostics.iter().find(|d| d.level == Level::Error);
+        error.map_or("a file of it was left half-way".into(), |d| format!("{}: {}", place(d), d.message))
+    };
+    guard::Look {
+        status: reading.conf.status,
+        abandoned: reading.conf.abandoned.then(first_error),
+        exec: reading.conf.exec.then(|| "there is a live #exec in it".to_owned()),
+        peers: reading.sip.peers.len(),
+        tagged: reading.phones.phones.len() + reading.phones.held.len(),
+    }
+}
+
+/// Says for each phone whose files could not be made what the first error about it was.
+fn name_held(held: &BTreeSet<Mac>, said: &[Diagnostic], reading: &Reading, names: &mut BTreeMap<Mac, String>) {
+    for mac in held {
+        let Some(phone) = reading.phones.phones.get(mac) else { continue };
+        let spans: BTreeSet<(FileId, u32)> = phone.lines.iter().flat_map(|l| {
+            let peer = &l.peer;
+            let secret = peer.secret.as_ref().map(|s| s.span);
+            [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)].into_iter().flatten()
+        }).map(|s| (s.file, s.line)).collect();
+        let about = |d: &&Diagnostic| d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)));
+        let why = said.iter().find(about).map_or("its files could not be made; see handset check".to_owned(), |d| d.message.clone());
+        names.insert(*mac, why);
+    }
+}
+
+fn messages(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Message> {
+    let message = |d: &Diagnostic| Message {
+        code: d.code.id.into(),
+        level: d.level,
+        place: d.span.map(|span| sources.place(span)),
+        message: d.message.clone(),
+        help: d.help.clone(),
+    };
+    diagnostics.iter().map(message).collect()
+}
