@@ -2,8 +2,10 @@
 
 pub mod diagnostic;
 pub mod mac;
+pub mod mask;
 pub mod name;
 pub mod nearest;
+pub mod report;
 pub mod secret;
 pub mod span;
 pub mod text;
