@@ -3,8 +3,10 @@
 pub mod diagnostic;
 pub mod latin1;
 pub mod mac;
+pub mod mask;
 pub mod name;
 pub mod nearest;
+pub mod report;
 pub mod secret;
 pub mod span;
 pub mod text;

@@ -4,3 +4,6 @@ pub mod peer;
 pub mod phone;
 pub mod site;
 pub mod tag;
+
+#[cfg(test)]
+pub(crate) mod testing;

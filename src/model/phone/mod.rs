@@ -1,5 +1,9 @@
 //! One device, named by its MAC, with its lines.
 
+mod assemble;
+
+pub use assemble::{Assembly, CODES, ModelFacts, assemble};
+
 use crate::base::{Mac, Span};
 use crate::model::peer::Peer;
 
@@ -12,7 +16,7 @@ pub struct Phone {
     pub family: String,
     /// Its model, as `7960`: from `model=`, else the default.
     pub model: String,
-    /// `profile=` of any of its tags.
+    /// `profile=` of any of its tags, in lower case as in [`crate::model::site::Site::families`].
     pub profile: Option<String>,
     /// Lines 1..n, in order.
     pub lines: Vec<Line>,

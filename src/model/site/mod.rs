@@ -1,9 +1,23 @@
 //! handset.conf: the site's own settings. Every key has a default; an unknown key is an error with
 //! the nearest known key.
+//!
+//! [`KEYS`] is the one list of keys: it drives the reading, the messages and the manual page.
+
+mod keys;
+mod manual;
+mod read;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use keys::{KEYS, Key, Kind};
+pub use manual::manual;
+pub use read::{CODES, read};
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{Secret, Spanned};
@@ -43,7 +57,8 @@ pub struct Site {
     pub tftp: Tftp,
     /// `[http] listen`: accepted, not yet served.
     pub http: Option<SocketAddr>,
-    /// Sections named after a family, or `[family/profile]`: settings and raw keys, in order.
+    /// Sections named after a family, or `[family/profile]`: settings and raw keys. The names are in
+    /// lower case.
     pub families: BTreeMap<String, FamilySettings>,
 }
 
@@ -116,4 +131,67 @@ pub struct FamilySettings {
     /// Every other key as written, last one wins: raw keys of the phone's own files, and the
     /// settings that the family's manifest declares.
     pub keys: BTreeMap<String, Spanned<String>>,
+}
+
+impl Site {
+    /// What holds when `path` (handset.conf) says nothing, or is not there.
+    pub fn at(path: &Path) -> Self {
+        let beside = |name| path.parent().unwrap_or(Path::new("")).join(name);
+        Self {
+            sip_conf: "/etc/asterisk/sip.conf".into(),
+            server_address: None,
+            state_dir: "/var/lib/handset".into(),
+            control_socket: "/run/handset/control".into(),
+            export_dir: None,
+            timezone: None,
+            site_key: beside("handset.key"),
+            default_family: "cisco-79x0".into(),
+            families_dir: beside("families"),
+            ntp_server: None,
+            push: PushMode::Auto,
+            reload: ReloadMode::Ask,
+            pacing: Pacing::default(),
+            ami: None,
+            tftp: Tftp::default(),
+            http: None,
+            families: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Site {
+    /// What holds without `/etc/asterisk/handset.conf`.
+    fn default() -> Self {
+        Self::at(Path::new("/etc/asterisk/handset.conf"))
+    }
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            rate: 5.0,
+            retry: Duration::from_secs(60),
+            retry_max: Duration::from_secs(900),
+            proof: Duration::from_secs(180),
+            unknown: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Ami {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 5038,
+            username: String::new(),
+            secret: Secret::new(""),
+            md5: true,
+        }
+    }
+}
+
+impl Default for Tftp {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 69))), root: None }
+    }
 }

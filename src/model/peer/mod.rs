@@ -1,4 +1,21 @@
 //! A SIP account that Asterisk knows, fully inherited: nobody above sees templates again.
+//!
+//! [`from_sip`] reads sip.conf as chan_sip does (asterisk-conf.md §3): `general` takes the first
+//! `[general]`, `build` applies the options of one section in their order, `callerid`, `codecs` and
+//! `options` know the values.
+
+pub mod callerid;
+pub mod codecs;
+
+mod build;
+mod general;
+mod options;
+mod sip;
+
+#[cfg(test)]
+mod tests;
+
+pub use sip::{CODES, Refused, SipReading, from_sip};
 
 use crate::base::{Secret, Spanned};
 use crate::model::tag::Tag;

@@ -1,0 +1,296 @@
+//! The keys of handset.conf, as data.
+
+use super::value::{
+    Context, Fault, address, choice, duration, family, host, listen, path, port, rate, text, zone,
+};
+use super::{Ami, FamilySettings, Pacing, PushMode, ReloadMode, Site};
+use crate::base::{Secret, Spanned};
+
+/// One key of handset.conf.
+pub struct Key {
+    /// Its section.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What values look like.
+    pub kind: Kind,
+    /// What holds when it is not set, as it would be written; `none` when nothing does.
+    pub default: &'static str,
+    /// What it does, for people.
+    pub doc: &'static str,
+    /// Reads a value into the settings.
+    pub(super) set: fn(&mut Site, &Context<'_>) -> Result<(), Fault>,
+}
+
+/// What the values of a key look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A path; a relative one starts at the folder of handset.conf.
+    Path,
+    /// An IP address.
+    Address,
+    /// A host name or an IP address.
+    Host,
+    /// `address:port`, an address, a port, or `off`.
+    Listen,
+    /// 1 to 65535.
+    Port,
+    /// Seconds, or a number with `ms`, `s`, `m`, `h` or `d`; a fraction is allowed.
+    Duration,
+    /// A number a second.
+    Rate,
+    /// The name of a time zone in the IANA database.
+    Zone,
+    /// The name of a family of phones.
+    Family,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// Any text; never shown.
+    Secret,
+}
+
+/// Every key with a meaning of its own. Sections of families take any other key too.
+pub static KEYS: &[Key] = &[
+    Key {
+        section: "general",
+        name: "sip_conf",
+        kind: Kind::Path,
+        default: "/etc/asterisk/sip.conf",
+        doc: "The sip.conf to follow, with everything that it includes.",
+        set: |site, value| Ok(site.sip_conf = path(value)?),
+    },
+    Key {
+        section: "general",
+        name: "server_address",
+        kind: Kind::Address,
+        default: "none",
+        doc: "The address of this host and of Asterisk that is written into the files of the \
+              phones. Unset: the bind address in sip.conf unless it is a wildcard, else the only \
+              global address that the host had at the first start.",
+        set: |site, value| Ok(site.server_address = Some(value.spanned(address(value)?))),
+    },
+    Key {
+        section: "general",
+        name: "state_dir",
+        kind: Kind::Path,
+        default: "/var/lib/handset",
+        doc: "The folder in which handsetd keeps what must survive a restart. Holds secrets: mode \
+              0700.",
+        set: |site, value| Ok(site.state_dir = path(value)?),
+    },
+    Key {
+        section: "general",
+        name: "control_socket",
+        kind: Kind::Path,
+        default: "/run/handset/control",
+        doc: "The socket on which handset(1) talks to handsetd(8).",
+        set: |site, value| Ok(site.control_socket = path(value)?),
+    },
+    Key {
+        section: "general",
+        name: "export_dir",
+        kind: Kind::Path,
+        default: "none",
+        doc: "A folder to which every file of the phones is also written, for another TFTP or web \
+              server to serve.",
+        set: |site, value| Ok(site.export_dir = Some(path(value)?)),
+    },
+    Key {
+        section: "general",
+        name: "timezone",
+        kind: Kind::Zone,
+        default: "none",
+        doc: "The time zone of the phones, as Europe/Berlin. Clock rules are computed from it. \
+              Unset: the zone of the host at the first start.",
+        set: |site, value| Ok(site.timezone = Some(value.spanned(zone(value)?))),
+    },
+    Key {
+        section: "general",
+        name: "ntp_server",
+        kind: Kind::Host,
+        default: "none",
+        doc: "The time server of the phones. Unset: server_address.",
+        set: |site, value| Ok(site.ntp_server = Some(host(value)?)),
+    },
+    Key {
+        section: "general",
+        name: "push",
+        kind: Kind::Choice(&["auto", "manual"]),
+        default: "auto",
+        doc: "auto: phones whose files changed are told by themselves. manual: only `handset push` \
+              tells them.",
+        set: |site, value| {
+            let modes = [("auto", PushMode::Auto), ("manual", PushMode::Manual)];
+            Ok(site.push = choice(value, &modes)?)
+        },
+    },
+    Key {
+        section: "general",
+        name: "asterisk_reload",
+        kind: Kind::Choice(&["ask", "wait", "ignore"]),
+        default: "ask",
+        doc: "How new files wait for Asterisk. ask: handsetd asks Asterisk to reload chan_sip, then \
+              offers them. wait: they are offered once somebody else's reload is seen. ignore: they \
+              are offered at once.",
+        set: |site, value| {
+            let modes = [
+                ("ask", ReloadMode::Ask),
+                ("wait", ReloadMode::Wait),
+                ("ignore", ReloadMode::Ignore),
+            ];
+            Ok(site.reload = choice(value, &modes)?)
+        },
+    },
+    Key {
+        section: "general",
+        name: "site_key",
+        kind: Kind::Path,
+        default: "handset.key",
+        doc: "The file of the site key, made once with mode 0600. Back it up with the \
+              configuration: every phone restarts once when it is lost.",
+        set: |site, value| Ok(site.site_key = path(value)?),
+    },
+    Key {
+        section: "general",
+        name: "default_family",
+        kind: Kind::Family,
+        default: "cisco-79x0",
+        doc: "The family of phones whose tag names no model.",
+        set: |site, value| Ok(site.default_family = family(value)?),
+    },
+    Key {
+        section: "general",
+        name: "families_dir",
+        kind: Kind::Path,
+        default: "families",
+        doc: "A folder with families of your own, and with files that replace those of the built-in \
+              families.",
+        set: |site, value| Ok(site.families_dir = path(value)?),
+    },
+    Key {
+        section: "push",
+        name: "rate",
+        kind: Kind::Rate,
+        default: "5",
+        doc: "How many phones are told in a second at most.",
+        set: |site, value| Ok(site.pacing.rate = rate(value)?),
+    },
+    Key {
+        section: "push",
+        name: "retry",
+        kind: Kind::Duration,
+        default: "60s",
+        doc: "When a phone that fetched nothing is told again. The time doubles with every try.",
+        set: |site, value| Ok(pacing(site).retry = duration(value)?),
+    },
+    Key {
+        section: "push",
+        name: "retry_max",
+        kind: Kind::Duration,
+        default: "15m",
+        doc: "The longest time between two tries.",
+        set: |site, value| Ok(pacing(site).retry_max = duration(value)?),
+    },
+    Key {
+        section: "push",
+        name: "proof",
+        kind: Kind::Duration,
+        default: "3m",
+        doc: "How long a phone may take from fetching its own file to registering again, before the \
+              push counts as failed.",
+        set: |site, value| Ok(pacing(site).proof = duration(value)?),
+    },
+    Key {
+        section: "push",
+        name: "unknown",
+        kind: Kind::Duration,
+        default: "30s",
+        doc: "The time between two phones that are told only because it is not known what they run.",
+        set: |site, value| Ok(pacing(site).unknown = duration(value)?),
+    },
+    Key {
+        section: "ami",
+        name: "host",
+        kind: Kind::Host,
+        default: "127.0.0.1",
+        doc: "The host of Asterisk's manager interface. Without a section [ami] there is no \
+              connection.",
+        set: |site, value| Ok(ami(site).host = host(value)?),
+    },
+    Key {
+        section: "ami",
+        name: "port",
+        kind: Kind::Port,
+        default: "5038",
+        doc: "Its port.",
+        set: |site, value| Ok(ami(site).port = port(value)?),
+    },
+    Key {
+        section: "ami",
+        name: "username",
+        kind: Kind::Text,
+        default: "none",
+        doc: "The account in manager.conf. It needs read=system and write=system.",
+        set: |site, value| Ok(ami(site).username = text(value)?),
+    },
+    Key {
+        section: "ami",
+        name: "secret",
+        kind: Kind::Secret,
+        default: "none",
+        doc: "Its secret.",
+        set: |site, value| Ok(ami(site).secret = Secret::new(text(value)?)),
+    },
+    Key {
+        section: "ami",
+        name: "login",
+        kind: Kind::Choice(&["md5", "plain"]),
+        default: "md5",
+        doc: "md5: the secret is not sent, only an answer to a challenge. plain: it is sent.",
+        set: |site, value| Ok(ami(site).md5 = choice(value, &[("md5", true), ("plain", false)])?),
+    },
+    Key {
+        section: "tftp",
+        name: "listen",
+        kind: Kind::Listen,
+        default: "0.0.0.0:69",
+        doc: "Where TFTP requests are answered; off: nowhere.",
+        set: |site, value| Ok(site.tftp.listen = listen(value, 69)?),
+    },
+    Key {
+        section: "tftp",
+        name: "root",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The folder of files that are served as they are: firmware, ring tones.",
+        set: |site, value| Ok(site.tftp.root = Some(path(value)?)),
+    },
+    Key {
+        section: "http",
+        name: "listen",
+        kind: Kind::Listen,
+        default: "off",
+        doc: "Where HTTP requests will be answered. Accepted, and not served yet.",
+        set: |site, value| Ok(site.http = listen(value, 80)?),
+    },
+];
+
+fn pacing(site: &mut Site) -> &mut Pacing {
+    &mut site.pacing
+}
+
+fn ami(site: &mut Site) -> &mut Ami {
+    site.ami.get_or_insert_default()
+}
+
+/// Sets a key of a family's section: `firmware`, or any other, of which the last spelling stays.
+pub(super) fn set_raw(settings: &mut FamilySettings, key: String, value: Spanned<String>) {
+    if key.eq_ignore_ascii_case("firmware") {
+        settings.firmware = Some(value);
+        return;
+    }
+    settings.keys.retain(|known, _| !known.eq_ignore_ascii_case(&key));
+    settings.keys.insert(key, value);
+}

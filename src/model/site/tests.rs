@@ -1,0 +1,232 @@
+use super::*;
+use crate::model::testing;
+
+const FAMILIES: [&str; 2] = ["cisco-79x0", "spa"];
+
+fn read_all(text: &str) -> (Site, Vec<String>) {
+    let file = testing::read(text);
+    let (site, diagnostics) = read(&file.conf, Path::new("/srv/pbx/handset.conf"), &FAMILIES);
+    let texts = file.short(&diagnostics);
+    let helps = diagnostics.iter().map(|d| d.help.clone().unwrap_or_default());
+    let both = texts.into_iter().zip(helps).map(|(text, help)| format!("{text} ({help})"));
+    (site, both.collect())
+}
+
+fn good(text: &str) -> Site {
+    let (site, texts) = read_all(text);
+    assert_eq!(texts, [""; 0], "{text}");
+    site
+}
+
+/// The one diagnostic of a text, without file and level.
+fn check_bad(text: &str, expected: &str) {
+    let (_, texts) = read_all(text);
+    let texts: Vec<_> = texts.iter().map(|t| t.replacen("sip.conf:", "", 1)).collect();
+    assert_eq!(texts, [expected], "{text}");
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let site = good("");
+    assert_eq!(site, Site::at(Path::new("/srv/pbx/handset.conf")));
+    assert_eq!(site.site_key, Path::new("/srv/pbx/handset.key"));
+    assert_eq!(site.families_dir, Path::new("/srv/pbx/families"));
+    assert_eq!(Site::default().site_key, Path::new("/etc/asterisk/handset.key"));
+}
+
+#[test]
+fn every_key_is_read() {
+    let site = good(
+        "[general]\nsip_conf=sip.conf\nserver_address=192.0.2.10\nstate_dir=/s\ncontrol_socket=c\n\
+         export_dir=out\ntimezone=europe/berlin\nntp_server=ntp.example.org\npush=Manual\n\
+         asterisk_reload=wait\nsite_key=/k\ndefault_family=SPA\nfamilies_dir=f\n\
+         [push]\nrate=2.5\nretry=0.5s\nretry_max=5m\nproof=2h\nunknown=90\n\
+         [ami]\nhost=::1\nport=5039\nusername=u\nsecret=geheim\nlogin=plain\n\
+         [tftp]\nlisten=127.0.0.1:6969\nroot=/srv/tftp\n[http]\nlisten=8080\n",
+    );
+    assert_eq!(site.sip_conf, Path::new("/srv/pbx/sip.conf"));
+    assert_eq!(site.server_address.unwrap().to_string(), "192.0.2.10");
+    assert_eq!(
+        (site.state_dir.to_str(), site.control_socket.to_str()),
+        (Some("/s"), Some("/srv/pbx/c"))
+    );
+    assert_eq!(site.export_dir.as_deref(), Some(Path::new("/srv/pbx/out")));
+    assert_eq!(site.timezone.unwrap().as_str(), "Europe/Berlin");
+    assert_eq!(site.ntp_server.as_deref(), Some("ntp.example.org"));
+    assert_eq!((site.push, site.reload), (PushMode::Manual, ReloadMode::Wait));
+    assert_eq!((site.site_key.to_str(), site.default_family.as_str()), (Some("/k"), "spa"));
+    assert_eq!(site.families_dir, Path::new("/srv/pbx/f"));
+    let pacing = Pacing {
+        rate: 2.5,
+        retry: Duration::from_millis(500),
+        retry_max: Duration::from_secs(300),
+        proof: Duration::from_secs(7200),
+        unknown: Duration::from_secs(90),
+    };
+    assert_eq!(site.pacing, pacing);
+    let ami = site.ami.unwrap();
+    assert_eq!((ami.host.as_str(), ami.port, ami.username.as_str()), ("::1", 5039, "u"));
+    assert_eq!((ami.secret.reveal(), ami.md5), ("geheim", false));
+    assert_eq!(site.tftp.listen, Some("127.0.0.1:6969".parse().unwrap()));
+    assert_eq!(site.tftp.root.as_deref(), Some(Path::new("/srv/tftp")));
+    assert_eq!(site.http, Some("0.0.0.0:8080".parse().unwrap()));
+}
+
+#[test]
+fn every_default_in_the_table_is_what_holds() {
+    for key in KEYS.iter().filter(|key| key.default != "none") {
+        let lines = if key.section == "ami" { "username=u\nsecret=s\n" } else { "" };
+        let with = good(&format!("[{}]\n{lines}{}={}\n", key.section, key.name, key.default));
+        let without = good(&format!("[{}]\n{lines}", key.section));
+        assert_eq!(with, without, "{}", key.name);
+    }
+}
+
+#[test]
+fn listeners_can_be_off_or_have_the_usual_port() {
+    assert_eq!(good("[tftp]\nlisten=off\n").tftp.listen, None);
+    assert_eq!(good("[tftp]\nlisten=[::]:69\n").tftp.listen, Some("[::]:69".parse().unwrap()));
+    assert_eq!(
+        good("[tftp]\nlisten=192.0.2.1\n").tftp.listen,
+        Some("192.0.2.1:69".parse().unwrap())
+    );
+}
+
+#[test]
+fn sections_of_families_and_profiles_take_any_key() {
+    let site = good(
+        "[cisco-79x0]\nfirmware=P0S3-8-12-00\ndefault_model=7960\nLogo_url=a\nlogo_URL=b\n\
+         [Cisco-79x0/Lobby]\nlogo_url=c\n",
+    );
+    let family = &site.families["cisco-79x0"];
+    assert_eq!(family.firmware.as_ref().unwrap().as_str(), "P0S3-8-12-00");
+    let keys: Vec<_> = family.keys.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(keys, [("default_model", "7960"), ("logo_URL", "b")]);
+    assert_eq!(site.families["cisco-79x0/lobby"].keys["logo_url"].as_str(), "c");
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_or_their_section() {
+    check_bad(
+        "[general]\nsever_adress=192.0.2.1\n",
+        "2:1: error[H0301]: [general] has no key \"sever_adress\" (did you mean server_address?)",
+    );
+    check_bad(
+        "[general]\nusername=x\n",
+        "2:1: error[H0301]: [general] has no key \"username\" (it belongs into [ami])",
+    );
+    check_bad(
+        "[http]\ncolour=blue\n",
+        "2:1: error[H0301]: [http] has no key \"colour\" (handset.conf(5) lists all keys)",
+    );
+}
+
+#[test]
+fn unknown_sections_name_the_nearest() {
+    check_bad(
+        "[genral]\nx=1\n",
+        "1:2: error[H0302]: handset.conf has no section [genral] (did you mean [general]?)",
+    );
+    check_bad(
+        "[cisco-79xo]\nx=1\n",
+        "1:2: error[H0302]: handset.conf has no section [cisco-79xo] (did you mean [cisco-79x0]?)",
+    );
+    check_bad(
+        "[polycom/lobby]\n",
+        "1:2: error[H0302]: handset.conf has no section [polycom/lobby] (handset.conf(5) lists all \
+         sections)",
+    );
+    check_bad(
+        "[spa/]\n",
+        "1:2: error[H0302]: handset.conf has no section [spa/] (did you mean [spa]?)",
+    );
+}
+
+#[test]
+fn bad_values_are_errors_at_their_place_and_the_default_stays() {
+    for (section, key, values) in [
+        ("general", "server_address", &["", "0.0.0.0", "ff02::1", "pbx", "1.2.3.4:5"] as &[_]),
+        ("general", "timezone", &["", "Europe/Berlim", "../etc/passwd", "CEST-1"]),
+        ("general", "push", &["", "yes"]),
+        ("general", "asterisk_reload", &["never"]),
+        ("general", "sip_conf", &[""]),
+        ("general", "ntp_server", &["", "a b", "ntp\u{e9}"]),
+        ("general", "default_family", &["snom"]),
+        ("push", "rate", &["0", "-1", "1e9", "inf", "nan", "", "1001"]),
+        ("push", "retry", &["", "s", "-1", "1e3", "5w", "inf", "999999h", "1.2.3", "1 h 2"]),
+        ("tftp", "listen", &["", "none", "pbx:69", "70000", "::1:"]),
+        ("http", "listen", &["x"]),
+    ] {
+        for value in values {
+            let (site, texts) = read_all(&format!("[{section}]\n{key}={value}\n"));
+            assert_eq!(texts.len(), 1, "{key}={value}: {texts:?}");
+            let place = format!("sip.conf:2:{}: error[H0303]: {key}: ", key.len() + 2);
+            assert!(texts[0].starts_with(&place), "{texts:?}");
+            assert_eq!(site, good(""), "{key}={value}");
+        }
+    }
+    check_bad(
+        "[ami]\nusername=u\nsecret=s\nport=0\n",
+        "4:6: error[H0303]: port: \"0\" is no port (write a number from 1 to 65535)",
+    );
+    check_bad(
+        "[general]\ntimezone=Europe/Berlim\n",
+        "2:10: error[H0303]: timezone: \"Europe/Berlim\" is no time zone (did you mean Europe/Berlin?)",
+    );
+}
+
+#[test]
+fn the_manager_account_must_be_whole() {
+    for text in ["[ami]\n", "[ami]\nusername=u\n", "[ami]\nsecret=s\n"] {
+        check_bad(
+            text,
+            "1:2: error[H0304]: [ami] needs username and secret (give those of an account in \
+             Asterisk's manager.conf)",
+        );
+    }
+    check_bad(
+        "[ami]\nusername=u\nsecret=\n",
+        "3:8: error[H0303]: secret: the value is empty (give a value, or take the line out)",
+    );
+    assert_eq!(good("").ami, None);
+}
+
+#[test]
+fn a_manager_on_another_host_is_warned_of() {
+    let account = "[ami]\nusername=u\nsecret=s\n";
+    check_bad(
+        &format!("{account}host=192.0.2.1\n"),
+        "4:6: warning[H0305]: the manager interface is on another host, and the connection is not \
+         encrypted (run handsetd on Asterisk's host, or use a tunnel)",
+    );
+    good(&format!("{account}host=localhost\n"));
+    good(&format!("{account}host=127.0.0.2\n"));
+}
+
+#[test]
+fn a_mistake_in_a_template_is_reported_once() {
+    check_bad(
+        "[t](!)\nx=1\n[push](t)\n[tftp](t)\n",
+        "2:1: error[H0301]: [push] has no key \"x\" (handset.conf(5) lists all keys)",
+    );
+}
+
+#[test]
+fn repeated_sections_add_up_and_the_last_value_wins() {
+    let site = good("[push]\nrate=1\nretry=5\n[Push]\nrate=2\n");
+    assert_eq!((site.pacing.rate, site.pacing.retry), (2.0, Duration::from_secs(5)));
+}
+
+#[test]
+fn the_manual_page_names_every_key() {
+    let page = manual();
+    for key in KEYS {
+        let name = format!("\n.BR {} ", key.name);
+        assert!(
+            page.contains(&name) && page.contains(&format!(".SH [{}]", key.section)),
+            "{}",
+            key.name
+        );
+    }
+    assert!(page.lines().all(|line| line.len() < 400 && !line.starts_with('\'')));
+}

@@ -1,0 +1,180 @@
+//! The values of handset.conf.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZoneDatabase;
+
+use crate::base::nearest::nearest;
+use crate::base::{Span, Spanned};
+
+/// A value and what is needed to make sense of it.
+pub(super) struct Context<'a> {
+    /// The value as Asterisk would have it.
+    pub(super) value: &'a str,
+    pub(super) span: Span,
+    /// The folder of handset.conf.
+    pub(super) folder: &'a Path,
+    pub(super) families: &'a [&'a str],
+}
+
+impl Context<'_> {
+    pub(super) fn spanned<T>(&self, value: T) -> Spanned<T> {
+        Spanned::new(value, self.span)
+    }
+}
+
+/// What is wrong with a value, and what to write instead. Holds no part of the value unless it is
+/// worth showing, and never of a secret.
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { message: message.into(), help: help.into() })
+}
+
+/// A text that is not empty.
+pub(super) fn text(context: &Context<'_>) -> Result<String, Fault> {
+    match context.value {
+        "" => fault("the value is empty", "give a value, or take the line out"),
+        value => Ok(value.to_owned()),
+    }
+}
+
+/// A path; a relative one starts at the folder of handset.conf.
+pub(super) fn path(context: &Context<'_>) -> Result<PathBuf, Fault> {
+    let value = text(context)?;
+    match value.contains('\0') {
+        true => fault("a path holds no NUL", "write a path"),
+        false => Ok(context.folder.join(value)),
+    }
+}
+
+/// An address that a phone can be told.
+pub(super) fn address(context: &Context<'_>) -> Result<IpAddr, Fault> {
+    const HELP: &str = "write the address on which the phones reach this host, as 192.0.2.10";
+    match context.value.parse::<IpAddr>() {
+        Err(_) => fault(format!("{:?} is no IP address", context.value), HELP),
+        Ok(ip) if ip.is_unspecified() || ip.is_multicast() => {
+            fault(format!("{ip} is not the address of one host"), HELP)
+        }
+        Ok(ip) => Ok(ip),
+    }
+}
+
+/// A host name or an address: letters, digits, `.`, `-`, `_`, `:`.
+pub(super) fn host(context: &Context<'_>) -> Result<String, Fault> {
+    let value = text(context)?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_:".contains(&b);
+    match value.len() <= 253 && value.bytes().all(fits) {
+        true => Ok(value),
+        false => fault(
+            format!("{value:?} is no host name and no address"),
+            "write a name as ntp.example.org or an address as 192.0.2.10",
+        ),
+    }
+}
+
+/// Where to listen; `off` gives none.
+pub(super) fn listen(context: &Context<'_>, port: u16) -> Result<Option<SocketAddr>, Fault> {
+    let value = context.value;
+    if value.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let whole = value.parse::<SocketAddr>().ok();
+    let bare = || value.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port));
+    let only = || value.parse().ok().map(|port: u16| (Ipv4Addr::UNSPECIFIED, port).into());
+    match whole.or_else(bare).or_else(only) {
+        Some(address) => Ok(Some(address)),
+        None => fault(
+            format!("{value:?} is no address to listen on"),
+            format!("write ADDRESS:PORT, as 0.0.0.0:{port} or [::]:{port}, or off"),
+        ),
+    }
+}
+
+/// A port that one can connect to.
+pub(super) fn port(context: &Context<'_>) -> Result<u16, Fault> {
+    match context.value.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => fault(format!("{:?} is no port", context.value), "write a number from 1 to 65535"),
+    }
+}
+
+/// The longest duration that makes sense here: a year.
+const LONGEST: f64 = 366.0 * 86400.0;
+
+/// Seconds, or a number with a unit.
+pub(super) fn duration(context: &Context<'_>) -> Result<Duration, Fault> {
+    const UNITS: [(&str, f64); 5] =
+        [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
+    let value = context.value.to_ascii_lowercase();
+    let unit = UNITS.iter().find_map(|(unit, size)| Some((value.strip_suffix(unit)?, *size)));
+    let (digits, size) = unit.unwrap_or((&value, 1.0));
+    match number(digits.trim_end()).map(|n| n * size) {
+        Some(seconds) if seconds <= LONGEST => Ok(Duration::from_secs_f64(seconds)),
+        _ => fault(
+            format!("{:?} is no duration", context.value),
+            "write seconds, or a number with s, m, h or d, as 90s or 0.5s",
+        ),
+    }
+}
+
+/// More than nothing, and at most 1000 a second.
+pub(super) fn rate(context: &Context<'_>) -> Result<f64, Fault> {
+    match number(context.value) {
+        Some(rate) if rate > 0.0 && rate <= 1000.0 => Ok(rate),
+        _ => fault(
+            format!("{:?} is no rate", context.value),
+            "write how many in a second, more than 0 and at most 1000",
+        ),
+    }
+}
+
+/// Digits with at most one point: no sign, no exponent, no `inf`.
+fn number(text: &str) -> Option<f64> {
+    let plain = |b: u8| b.is_ascii_digit() || b == b'.';
+    if text.is_empty() || !text.bytes().all(plain) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// The name of an IANA zone, in the database's own spelling.
+pub(super) fn zone(context: &Context<'_>) -> Result<String, Fault> {
+    let zones = TimeZoneDatabase::bundled();
+    if let Some(name) = zones.get(context.value).ok().and_then(|z| z.iana_name().map(str::to_owned))
+    {
+        return Ok(name);
+    }
+    let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
+    let help = match nearest(context.value, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "write a name of the IANA database, as Europe/Berlin".to_owned(),
+    };
+    fault(format!("{:?} is no time zone", context.value), help)
+}
+
+/// The name of a known family.
+pub(super) fn family(context: &Context<'_>) -> Result<String, Fault> {
+    let is = |family: &&&str| family.eq_ignore_ascii_case(context.value);
+    match context.families.iter().find(is) {
+        Some(family) => Ok((*family).to_owned()),
+        None => fault(
+            format!("there is no family {:?}", context.value),
+            format!("write one of {}", context.families.join(", ")),
+        ),
+    }
+}
+
+/// One of some words.
+pub(super) fn choice<T: Copy>(context: &Context<'_>, words: &[(&str, T)]) -> Result<T, Fault> {
+    if let Some((_, value)) = words.iter().find(|(w, _)| w.eq_ignore_ascii_case(context.value)) {
+        return Ok(*value);
+    }
+    let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    fault(format!("{:?} is not known here", context.value), format!("write {}", all.join(" or ")))
+}
