@@ -1,0 +1,13 @@
+//! handset as a whole, against a real Asterisk 16 and phones that register for real: what step by
+//! step must hold at every site. Each test has its own Asterisk, its own daemon on high ports, and
+//! its own 127.x.0.0/16 for phones.
+
+mod broken;
+mod calls;
+mod changes;
+mod clients;
+mod first;
+mod reload;
+mod restart;
+mod secrets;
+mod site;
