@@ -112,7 +112,7 @@ fn a_file_is_read_whole_or_not_at_all() {
 fn a_refused_file_is_remembered_as_failed() {
     let root = laid(&["f"]);
     let file = root.path().join("f");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let mut disk = Disk::new();
     let read = disk.read(&file);
     // Root reads everything.
