@@ -46,7 +46,8 @@ pub fn settle(request: &Request<'_>, size: u64, bounds: Bounds) -> Terms {
         let octet = request.mode == Mode::Octet;
         let accepted = match which {
             0 => block(value, bounds).inspect(|block| terms.block = *block).map(u64::from),
-            1 => octet.then_some(size),
+            // curl takes a size of 0 for a bad packet and gives up; nobody needs to hear it.
+            1 => (octet && size > 0).then_some(size),
             2 => seconds(value).inspect(|seconds| terms.timeout = Some(*seconds)).map(u64::from),
             _ => octet
                 .then(|| window(value, bounds))
@@ -148,6 +149,12 @@ mod tests {
     fn netascii_has_neither_size_nor_window() {
         let terms = check_mode(Mode::Netascii, "tsize 0 windowsize 8 blksize 600", "blksize 600");
         assert_eq!(terms.window, 1);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_size_to_tell() {
+        let request = Request { name: b"f", mode: Mode::Octet, options: Options(b"tsize\x000\0") };
+        assert!(settle(&request, 0, BOUNDS).oack.is_empty());
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Transfer {
             round: RoundTrip::new(&pace),
             timed: None,
             sent_at: Duration::ZERO,
-            deadline: Duration::ZERO,
+            deadline: pace.whole,
             end: None,
             pace,
         }
