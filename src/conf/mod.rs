@@ -14,12 +14,15 @@ mod ere;
 mod filter;
 mod fingerprint;
 mod include;
+mod items;
 mod lex;
+mod memory;
 mod parse;
 mod resolve;
 pub mod show;
 
 pub use fingerprint::fingerprint;
+pub use memory::Memory;
 
 /// Every kind of message about the language.
 pub static CODES: &[&Code] = codes::CODES;
@@ -137,3 +140,6 @@ impl Section {
         self.entries.iter().filter(move |e| e.name.is(key))
     }
 }
+
+#[cfg(test)]
+mod tests;

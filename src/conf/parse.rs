@@ -15,6 +15,7 @@ pub(super) enum Item<'a> {
 }
 
 /// A line that is neither a header nor a directive.
+#[derive(Clone, Copy)]
 pub(super) enum Key<'a> {
     /// `name = value` or `name => value`, both trimmed.
     Set { name: View<'a>, value: View<'a> },

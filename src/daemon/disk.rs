@@ -29,7 +29,7 @@ const FOUND: usize = 10_000;
 pub struct Closure {
     /// Every file asked for, also those that do not exist (yet) or cannot be read.
     pub files: BTreeSet<PathBuf>,
-    /// Those of [`Closure::files`] that could not be read, and why.
+    /// The files and directories that could not be read, and why.
     pub failed: BTreeMap<PathBuf, io::ErrorKind>,
     /// Every pattern with wildcards that was expanded, braces already taken apart.
     pub patterns: BTreeSet<PathBuf>,
@@ -72,9 +72,9 @@ impl Disk {
 impl Files for Disk {
     /// As `glob(3)` with braces: each alternative of the braces in turn, its matches in byte order.
     fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        let (mut found, mut budget) = (Vec::new(), LOOKED_AT);
         for alternative in braces(pattern.as_os_str().as_bytes()) {
-            let mut matches = self.wild(&alternative);
+            let mut matches = self.wild(&alternative, &mut budget);
             matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
             found.append(&mut matches);
         }
@@ -118,7 +118,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Disk {
     /// The regular files that a pattern without braces matches, unsorted.
-    fn wild(&mut self, pattern: &[u8]) -> Vec<PathBuf> {
+    fn wild(&mut self, pattern: &[u8], budget: &mut usize) -> Vec<PathBuf> {
         if !magic(pattern) {
             let path = PathBuf::from(OsStr::from_bytes(&unescape(pattern)));
             let is_file = path.is_file();
@@ -126,14 +126,13 @@ impl Disk {
             return if is_file { vec![path] } else { Vec::new() };
         }
         self.closure.patterns.insert(PathBuf::from(OsStr::from_bytes(pattern)));
-        let mut budget = LOOKED_AT;
         let mut paths = vec![Vec::new()];
         let mut parts = pattern.split(|b| *b == b'/').peekable();
         while let Some(part) = parts.next() {
             let last = parts.peek().is_none();
             let mut next = Vec::new();
             for path in paths {
-                self.component(&path, part, last, &mut budget, &mut next);
+                self.component(&path, part, last, budget, &mut next);
             }
             paths = next;
         }
@@ -163,6 +162,11 @@ impl Disk {
         }
         let directory = PathBuf::from(OsStr::from_bytes(if base.is_empty() { b"." } else { base }));
         let listing = fs::read_dir(&directory);
+        if let Err(error) = &listing
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            self.closure.failed.insert(directory.clone(), error.kind());
+        }
         self.closure.directories.insert(directory);
         for entry in listing.into_iter().flatten().flatten() {
             let Some(left) = budget.checked_sub(1) else { return };
@@ -341,3 +345,6 @@ fn class(name: &[u8], byte: u8) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

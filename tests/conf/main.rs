@@ -70,3 +70,48 @@ fn every_rejected_configuration_has_an_error_that_says_why() {
         assert!(conf.status == Status::Ok || conf.abandoned, "{}", case["name"]);
     }
 }
+
+/// Asterisk's answer to GetConfig (with templates) in the shape of [`conf::show::json`].
+fn get_config(answer: &[u8]) -> Value {
+    let text: String = answer.iter().map(|b| char::from(*b)).collect();
+    if text.starts_with("Response: Error") {
+        return Value::from("invalid");
+    }
+    let mut sections: Vec<Value> = Vec::new();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(": ") else { continue };
+        let last = sections.last_mut();
+        match (key.split('-').next(), last) {
+            (Some("Category"), _) => sections.push(serde_json::json!({
+                "name": value, "template": false, "templates": [], "lines": []
+            })),
+            (Some("IsTemplate"), Some(section)) => section["template"] = Value::from(true),
+            (Some("Templates"), Some(section)) => {
+                section["templates"] = value.split(',').map(Value::from).collect();
+            }
+            (Some("Line"), Some(section)) => {
+                section["lines"].as_array_mut().expect("lines").push(Value::from(value));
+            }
+            _ => {}
+        }
+    }
+    Value::from(sections)
+}
+
+#[test]
+fn reads_the_laboratory_files_as_asterisk_16_does() {
+    let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/asterisk16");
+    let mut compared = 0;
+    for entry in fs::read_dir(&etc).expect("directory") {
+        let answer = entry.expect("entry").path();
+        if answer.extension().is_none_or(|ext| ext != "rsp") {
+            continue;
+        }
+        let top = answer.with_extension("conf");
+        let conf = conf::read(&top, &etc, &mut Disk::new(), &mut Sources::default());
+        let expected = get_config(&fs::read(&answer).expect("answer"));
+        assert_eq!(conf::show::json(&conf), expected, "{}", top.display());
+        compared += 1;
+    }
+    assert_eq!(compared, 29);
+}
