@@ -1,12 +1,13 @@
 //! Text → [`Conf`] for the tests of the model.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::base::{Diagnostic, FileId, Sources, Span, Spanned, Text, report};
-use crate::conf::{Conf, Entry, Section, Status};
-use crate::model::tag::Tag;
+use crate::base::{Diagnostic, Sources, report};
+use crate::conf::{self, Conf, Files, Status};
+use crate::model::tag::{self, Tag};
 
 /// A configuration, its file, and its tags.
 pub(crate) struct Read {
@@ -23,76 +24,26 @@ impl Read {
     }
 }
 
-/// Reads one file.
+/// One file, whatever is asked for.
+struct One<'a>(&'a str);
+
+impl Files for One<'_> {
+    fn expand(&mut self, _: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn read(&mut self, _: &Path) -> io::Result<Bytes> {
+        Ok(Bytes::copy_from_slice(self.0.as_bytes()))
+    }
+}
+
+/// Reads one file that Asterisk would take.
 pub(crate) fn read(text: &str) -> Read {
     let mut sources = Sources::default();
-    let file = sources.add(Path::new("/etc/asterisk/sip.conf"), Bytes::from(text.to_owned()));
-    let mut conf = Conf {
-        status: Status::Ok,
-        sections: Vec::new(),
-        comments: Vec::new(),
-        diagnostics: Vec::new(),
-        abandoned: false,
-        exec: false,
-    };
-    let mut tags = Vec::new();
-    for (line, number) in text.lines().zip(1..) {
-        let span = |part: &str| {
-            let start = u32::try_from(part.as_ptr() as usize - line.as_ptr() as usize).unwrap();
-            Span { file, line: number, start, end: start + u32::try_from(part.len()).unwrap() }
-        };
-        let (live, comment) = line.split_at(line.find(';').unwrap_or(line.len()));
-        if let Some((name, options)) = live.strip_prefix('[').and_then(|l| l.split_once(']')) {
-            conf.sections.push(section(name, options, span(name), &conf.sections));
-            tags.push(None);
-        } else if let (Some((key, value)), Some(to)) =
-            (live.split_once('='), conf.sections.last_mut())
-        {
-            let (key, value) = (key.trim(), value.trim());
-            to.entries.push(Entry {
-                name: key.into(),
-                value: value.into(),
-                name_span: span(key),
-                span: span(value),
-                inherited: false,
-            });
-        }
-        if let (Some(tag), Some(to)) = (tag(comment, &span), tags.last_mut()) {
-            *to = Some(tag);
-        }
-    }
-    let _ = FileId(0);
+    let etc = Path::new("/etc/asterisk");
+    let conf = conf::read(Path::new("sip.conf"), etc, &mut One(text), &mut sources);
+    assert_eq!(conf.status, Status::Ok, "{:?}", conf.diagnostics);
+    let (tags, diagnostics) = tag::attach(&conf);
+    assert_eq!(diagnostics, [], "{text}");
     Read { conf, sources, tags }
-}
-
-fn section(name: &str, options: &str, span: Span, known: &[Section]) -> Section {
-    let options = options.trim().trim_matches(['(', ')']).split(',').filter(|o| !o.is_empty());
-    let bases: Vec<Text> = options.clone().filter(|o| *o != "!").map(Text::from).collect();
-    let base = |name: &Text| known.iter().find(|s| s.name == *name).unwrap().entries.clone();
-    let mut entries: Vec<Entry> = bases.iter().flat_map(base).collect();
-    entries.iter_mut().for_each(|entry| entry.inherited = true);
-    let template = options.clone().any(|o| o == "!");
-    Section { name: name.into(), template, bases, span, entries }
-}
-
-fn tag<'a>(comment: &'a str, span: &dyn Fn(&str) -> Span) -> Option<Tag> {
-    let mut words = comment.strip_prefix(';')?.split_whitespace().map(|w| w.split_once('='));
-    let mac = words.next()??.1;
-    let mut tag = Tag {
-        mac: Spanned::new(mac.parse().unwrap(), span(mac)),
-        model: None,
-        line: None,
-        label: None,
-        profile: None,
-    };
-    for (key, value) in words.map(Option::unwrap) {
-        let text = Some(Spanned::new(value.to_owned(), span(value)));
-        match key {
-            "model" => tag.model = text,
-            "label" => tag.label = text,
-            "profile" => tag.profile = text,
-            _ => tag.line = Some(Spanned::new(value.parse().unwrap(), span(value))),
-        }
-    }
-    Some(tag)
 }
