@@ -88,9 +88,6 @@ pub fn export(
     run.sweep(files)?;
     let stale = run.stale(files, removal);
     let writes = run.sort(files)?;
-    for (name, _, hash) in &writes {
-        run.ledger.claim(name, *hash);
-    }
     if run.ledger != before {
         run.ledger.store(&run.root).map_err(at(&ledger_path))?;
     }
@@ -160,7 +157,8 @@ impl Run<'_> {
         ours.cloned().collect()
     }
 
-    /// Finds what must be written, and reports the rest.
+    /// Finds what must be written and claims it, and reports the rest. A claim on anything but the
+    /// bytes that are there or come is given up, so that failing exports do not make them grow.
     fn sort<'f>(
         &mut self,
         files: &'f BTreeMap<FileName, Bytes>,
@@ -169,8 +167,17 @@ impl Run<'_> {
         for (name, bytes) in files {
             let hash = Hash::from(Sha256::digest(bytes));
             match self.judge(name, &hash)? {
-                Verdict::Write => writes.push((name.clone(), bytes, hash)),
-                Verdict::Same => self.report.unchanged += 1,
+                Verdict::Write(old) => {
+                    let claims = old.into_iter().chain([hash]).collect();
+                    self.ledger.0.insert(name.clone(), claims);
+                    writes.push((name.clone(), bytes, hash));
+                }
+                Verdict::Same => {
+                    self.report.unchanged += 1;
+                    if self.ledger.claims(name, &hash) {
+                        self.ledger.0.insert(name.clone(), [hash].into());
+                    }
+                }
                 Verdict::Leave(why) => self.report.left.push((name.clone(), why)),
             }
         }
@@ -187,9 +194,9 @@ impl Run<'_> {
         };
         let known = self.ledger.0.contains_key(name);
         Ok(match dir.find(last).map_err(self.error(text))? {
-            Found::Nothing => Verdict::Write,
+            Found::Nothing => Verdict::Write(None),
             Found::File(hash) if hash == *wanted => Verdict::Same,
-            Found::File(hash) if self.ledger.claims(name, &hash) => Verdict::Write,
+            Found::File(hash) if self.ledger.claims(name, &hash) => Verdict::Write(Some(hash)),
             Found::File(_) if known => Verdict::Leave(Left::Changed),
             Found::File(_) | Found::Other => Verdict::Leave(Left::Foreign),
         })
@@ -208,9 +215,7 @@ impl Run<'_> {
             self.report.written.push(name.clone());
             dirs.insert(&text[..text.len() - last.len()], dir);
         }
-        for (parent, dir) in dirs {
-            dir.sync().map_err(self.error(parent))?;
-        }
+        self.sync(dirs)?;
         for (name, _, hash) in writes {
             self.ledger.0.insert(name.clone(), [*hash].into());
         }
@@ -219,13 +224,15 @@ impl Run<'_> {
 
     /// Removes what is still as we wrote it; what somebody changed is theirs from now on.
     fn remove(&mut self, stale: &[FileName]) -> Result<(), ExportError> {
+        let mut dirs = BTreeMap::new();
         for name in stale {
             let text = name.as_str();
             if let Some((dir, last)) = self.open(text, false)? {
                 match dir.find(last).map_err(self.error(text))? {
                     Found::File(hash) if self.ledger.claims(name, &hash) => {
-                        dir.remove(last).and_then(|()| dir.sync()).map_err(self.error(text))?;
+                        dir.remove(last).map_err(self.error(text))?;
                         self.report.removed.push(name.clone());
+                        dirs.insert(&text[..text.len() - last.len()], dir);
                     }
                     Found::Nothing => {}
                     Found::File(_) | Found::Other => {
@@ -235,12 +242,17 @@ impl Run<'_> {
             }
             self.ledger.0.remove(name);
         }
-        Ok(())
+        self.sync(dirs)
+    }
+
+    fn sync(&self, dirs: BTreeMap<&str, Dir>) -> Result<(), ExportError> {
+        dirs.into_iter().try_for_each(|(parent, dir)| dir.sync().map_err(self.error(parent)))
     }
 }
 
 enum Verdict {
-    Write,
+    /// Nothing is there, or bytes of ours with this digest.
+    Write(Option<Hash>),
     Same,
     Leave(Left),
 }

@@ -182,7 +182,8 @@ async fn a_full_disk_costs_nothing_that_was_committed_and_heals() {
     let full = Arc::new(AtomicBool::new(false));
     let ours = Arc::clone(&full);
     let opener: Opener = Box::new(move |path| {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let file = FileBackend::new(file)?;
         builder().create_with_backend(Flaky { file, full: Arc::clone(&ours) })
     });

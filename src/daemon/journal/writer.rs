@@ -176,8 +176,7 @@ impl Shared {
                 return None;
             }
             let wait = if due { Duration::from_secs(3600) } else { left };
-            queue =
-                self.wake.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0;
+            queue = self.wake.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
