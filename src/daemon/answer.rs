@@ -10,9 +10,11 @@ use crate::family::Artifact;
 use crate::plan::{diff, offer};
 
 impl Core {
-    /// Answers a call; one that waits is answered by and by.
-    pub fn answer(&mut self, call: Call, now: Time) {
+    /// Answers a call; one that waits is answered by and by. True when the disk must be looked at
+    /// again for it.
+    pub fn answer(&mut self, call: Call, now: Time) -> bool {
         let Call { ask, answers } = call;
+        let looks = matches!(ask, Ask::Apply { .. });
         let answer = match ask {
             Ask::Status { phone } => self.status(phone.as_deref(), now),
             Ask::Diff => Answer::Diff(self.diff()),
@@ -24,12 +26,13 @@ impl Core {
                     if wait && !dry_run {
                         self.await_push(answers, macs);
                     }
-                    return;
+                    return false;
                 }
                 Err(refusal) => refusal,
             },
         };
         let _ = answers.try_send(answer);
+        looks
     }
 
     fn named(&self, word: &str) -> Result<Vec<Mac>, Answer> {

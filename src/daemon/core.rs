@@ -2,7 +2,6 @@
 //! orders what is due, and publishes snapshots.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::source::Look;
 use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Time};
 use crate::control::Answer;
-use crate::model::site::{ReloadMode, Site};
+use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, PhonePart};
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Asker, Notified, Observed, Visible};
@@ -225,6 +224,7 @@ impl Core {
             self.store.save_decided(&self.decided);
         }
         self.site = look.site.clone();
+        self.families = look.families.clone();
         let built = look.built.clone();
         let passes = look.hold.is_none();
         self.look = Some(look);
@@ -289,9 +289,6 @@ impl Core {
     fn publish(&mut self, offer: Arc<Offer>) {
         let owners = offer.phones.values().flat_map(|p| p.peers().map(|peer| (peer.to_owned(), p.mac)));
         self.owners = owners.collect();
-        let newest = offer.newest.phones.values().flat_map(|p| p.peers().map(str::to_owned));
-        let follow: BTreeSet<String> = self.owners.keys().cloned().chain(newest).collect();
-        self.order(Order::Follow(follow.into_iter().collect()));
         if self.site.tftp.listen.is_none() {
             for part in offer.phones.values() {
                 let seen = self.observed.phones.entry(part.mac).or_default();
@@ -299,8 +296,16 @@ impl Core {
             }
         }
         self.offer = offer.clone();
+        self.follow();
         self.out.export.send_replace(Some(offer));
         self.serve();
+    }
+
+    /// Tells the AMI session whose details matter.
+    fn follow(&self) {
+        let newest = self.offer.newest.phones.values().flat_map(|p| p.peers().map(str::to_owned));
+        let all: BTreeSet<String> = self.owners.keys().cloned().chain(newest).collect();
+        self.order(Order::Follow(all.into_iter().collect()));
     }
 
     /// Publishes what the file services read.
@@ -460,8 +465,14 @@ impl Core {
 
     /// Hands an order over; false when too many wait.
     fn order(&self, order: Order) -> bool {
-        let taken = self.out.orders.try_send(order);
-        taken.inspect_err(|error| warn!(%error, "an order to the AMI session was dropped")).is_ok()
+        match self.out.orders.try_send(order) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(error) => {
+                warn!(%error, "an order to the AMI session was dropped");
+                false
+            }
+        }
     }
 
     /// Stops: what is known becomes durable.
@@ -469,9 +480,23 @@ impl Core {
         self.store.flush().await;
     }
 
-    /// The folder of the export, if one is wanted.
-    pub fn export_dir(&self) -> Option<PathBuf> {
-        self.site.export_dir.clone()
+    /// What a look at the disk starts from: the newest generation, what was decided, and the
+    /// fingerprint whose removals are meant.
+    pub fn basis(&self) -> (Arc<Generation>, Decided, Option<String>) {
+        (self.newest(), self.decided.clone(), self.intents.accepted.clone())
+    }
+
+    /// The settings that the AMI session shall use.
+    pub fn ami_settings(&self) -> Option<Ami> {
+        self.site.ami.clone()
+    }
+
+    /// Sends orders there from now on.
+    pub fn connect(&mut self, orders: mpsc::Sender<Order>) {
+        self.out.orders = orders;
+        self.session = Session { up: false, text: "not connected yet".into() };
+        self.observed.unlisted();
+        self.follow();
     }
 }
 

@@ -19,8 +19,9 @@ use super::core::{Core, Outlets};
 use super::disk::Closure;
 use super::event::Event;
 use super::source::{Look, Source};
+use super::net::Listener;
 use super::store::Store;
-use super::{ami, control, export, journal, source, systemd, tftp};
+use super::{ami, control, export, journal, source, systemd, tftp, watch as watch_disk};
 use crate::base::{Time, report};
 use crate::family::Library;
 use crate::model::site::{Ami, Site};
@@ -114,22 +115,22 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let listener = control::bind(&site.control_socket)
         .map_err(|source| Failure::Listen { what: site.control_socket.display().to_string(), source })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
-    let file_service = serve_files(&site, served, events_in.clone(), &stop).await?;
-    tasks.spawn(exporting(exports, site.export_dir.clone(), stop.clone()));
+    let file_service = serve_files(&site, served, events_in.clone(), &stop)?;
+    let known = restored.generation.is_some();
+    tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
     let (orders, _) = mpsc::channel(1);
     let outlets = Outlets { served: served_in, orders, export: export_in };
     let core = Core::new(Arc::new(site), store, restored, Arc::new(Library::builtin()), outlets, now());
-    let mut looker = Looker::new(Source::new(config, previous), events_in.clone())?;
-    let mut session = Session { events: events_in, settings: None, stop: stop.child_token(), task: None };
-    let signals = tokio::spawn(signals(looker.wake.clone(), stop.clone()));
+    let mut looker = Looker::new(Source::new(config, previous), events_in.clone(), &stop);
+    let mut session = Session { events: events_in.clone(), current: None };
+    tasks.spawn(signals(events_in, stop.clone()));
     let result = tokio::select! {
         result = looping(core, Inlets { events, calls }, &mut looker, &mut session, &stop) => result,
-        () = ended(file_service) => Err(Failure::Task("TFTP")),
+        () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
     };
     systemd::stopping();
     stop.cancel();
-    signals.abort();
     tasks.close();
     let farewell = async {
         session.end().await;
@@ -139,4 +140,203 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         warn!("some tasks did not end in time");
     }
     result
+}
+
+/// Starts the TFTP service on the socket that systemd hands over, else on `[tftp] listen`.
+fn serve_files(site: &Site, served: watch::Receiver<Served>, report: mpsc::Sender<Event>, stop: &CancellationToken) -> Result<Option<JoinHandle<()>>, Failure> {
+    let failure = |source| Failure::Listen { what: format!("TFTP {:?}", site.tftp.listen), source };
+    let listener = match (systemd::socket("tftp"), site.tftp.listen) {
+        (Some(socket), _) => Listener::adopt(socket),
+        (None, Some(address)) => Listener::bind(address),
+        (None, None) => return Ok(None),
+    };
+    let listener = listener.map_err(failure)?;
+    info!(address = %listener.local(), receive_buffer = listener.granted(), "serving TFTP");
+    let service = tftp::Service {
+        catalog: Arc::new(Shelf::new(served)),
+        report,
+        limits: tftp::Limits::default(),
+        counters: Arc::default(),
+    };
+    Ok(Some(tokio::spawn(tftp::serve(vec![listener], service, stop.clone()))))
+}
+
+/// Waits until a service that must not end has ended; for ever where there is none.
+async fn tasks_of(service: Option<JoinHandle<()>>, stop: &CancellationToken) {
+    match service {
+        Some(service) => {
+            let _ = service.await;
+        }
+        None => stop.cancelled().await,
+    }
+}
+
+/// SIGHUP looks at the disk, SIGTERM and SIGINT end in order.
+async fn signals(events: mpsc::Sender<Event>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()];
+    let [Ok(mut hup), Ok(mut term), Ok(mut int)] = kinds.map(signal) else {
+        warn!("signals are not heard");
+        return;
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hup.recv() => {
+                info!("asked to look again");
+                let _ = events.send(Event::Disk).await;
+            }
+            _ = term.recv() => stop.cancel(),
+            _ = int.recv() => stop.cancel(),
+        }
+    }
+}
+
+/// Keeps the exported files like the offer.
+async fn exporting(mut offers: watch::Receiver<Option<Arc<Offer>>>, dir: Option<PathBuf>, known: bool, stop: CancellationToken) {
+    let Some(dir) = dir else { return };
+    let mut removal = if known { export::Removal::UnlessEmpty } else { export::Removal::Never };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = offers.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(EXPORT_AGAIN) => {}
+        }
+        let Some(offer) = offers.borrow_and_update().clone() else { continue };
+        let files = offer.files();
+        let (dir, how) = (dir.clone(), removal);
+        let done = tokio::task::spawn_blocking(move || export::export(&dir, &files, how)).await;
+        match done {
+            Ok(Ok(report)) => {
+                told(&report);
+                removal = export::Removal::UnlessEmpty;
+            }
+            Ok(Err(error)) => error!("{error}; tried again in {} s", EXPORT_AGAIN.as_secs()),
+            Err(error) => error!(%error, "the export broke off"),
+        }
+    }
+}
+
+/// Exported files that somebody removed, or that could not be written, are looked after so often.
+const EXPORT_AGAIN: Duration = Duration::from_secs(60);
+
+fn told(report: &export::Report) {
+    if !report.written.is_empty() || !report.removed.is_empty() {
+        info!(written = report.written.len(), removed = report.removed.len(), "exported");
+    }
+    for (name, why) in &report.left {
+        warn!(file = %name, why = ?why, "an exported file was not touched: move it away");
+    }
+}
+
+/// Reads the disk, one look at a time, off the runtime.
+struct Looker {
+    source: Option<Source>,
+    reading: Option<JoinHandle<(Source, Look, Closure)>>,
+    watcher: watch_disk::Watcher,
+    again: bool,
+}
+
+impl Looker {
+    fn new(source: Source, events: mpsc::Sender<Event>, stop: &CancellationToken) -> Self {
+        let (watcher, _task) = watch_disk::spawn(watch_disk::Timing::default(), events, stop.clone());
+        Self { source: Some(source), reading: None, watcher, again: true }
+    }
+
+    /// Starts a look when one is wanted and none is under way.
+    fn go(&mut self, core: &Core) {
+        if !self.again {
+            return;
+        }
+        let Some(mut source) = self.source.take() else { return };
+        self.again = false;
+        let (previous, decided, accepted) = core.basis();
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let (look, closure) = source.look(&previous, &decided, accepted.as_deref(), now());
+            (source, look, closure)
+        }));
+    }
+
+    /// The look that is under way; waits for ever where none is.
+    async fn done(&mut self) -> Result<Look, Failure> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let result = reading.await;
+        self.reading = None;
+        let (source, look, closure) = result.map_err(|_| Failure::Task("reading"))?;
+        self.source = Some(source);
+        let files = watch_disk::Closure::from(&closure);
+        tokio::task::block_in_place(|| self.watcher.set(&files));
+        Ok(look)
+    }
+}
+
+/// The AMI task for the settings in force.
+struct Session {
+    events: mpsc::Sender<Event>,
+    current: Option<(Option<Ami>, Option<(CancellationToken, JoinHandle<()>)>)>,
+}
+
+impl Session {
+    /// Begins anew when the settings changed.
+    async fn follow(&mut self, core: &mut Core) {
+        let wanted = core.ami_settings();
+        if self.current.as_ref().is_some_and(|(settings, _)| *settings == wanted) {
+            return;
+        }
+        self.end().await;
+        let (orders, taken) = mpsc::channel(1024);
+        core.connect(orders);
+        let task = wanted.clone().map(|settings| {
+            let stop = CancellationToken::new();
+            (stop.clone(), tokio::spawn(ami::run(settings, taken, self.events.clone(), stop)))
+        });
+        self.current = Some((wanted, task));
+    }
+
+    async fn end(&mut self) {
+        if let Some((_, Some((stop, task)))) = self.current.take() {
+            stop.cancel();
+            let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
+        }
+    }
+}
+
+/// The core's loop: take in, look, tell.
+async fn looping(mut core: Core, mut inlets: Inlets, looker: &mut Looker, session: &mut Session, stop: &CancellationToken) -> Result<(), Failure> {
+    let mut watchdog = systemd::Watchdog::from_env();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut ready = false;
+    session.follow(&mut core).await;
+    looker.go(&core);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            look = looker.done() => {
+                core.read(look?, now());
+                session.follow(&mut core).await;
+                if !std::mem::replace(&mut ready, true) {
+                    systemd::ready();
+                }
+            }
+            Some(event) = inlets.events.recv() => {
+                let mut next = Some(event);
+                for _ in 0..BATCH {
+                    let Some(event) = next else { break };
+                    looker.again |= matches!(event, Event::Disk);
+                    core.take(event, now());
+                    next = inlets.events.try_recv().ok();
+                }
+            }
+            Some(call) = inlets.calls.recv() => {
+                looker.again |= core.answer(call, now());
+            }
+            _ = tick.tick() => {}
+        }
+        core.look(now());
+        looker.go(&core);
+        watchdog.feed();
+    }
+    core.close().await;
+    Ok(())
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::generation::{Generation, PhonePart};
 use crate::base::{FileName, Mac};
-use crate::family::{Artifact, Audience};
+use crate::family::{Artifact, Audience, Role, Variant};
 
 /// Swapped whole; a transfer keeps the bytes that it began with.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,17 @@ impl Offer {
         self.newest.shared.get(index)
     }
 
+    /// What a foreign TFTP server is given: shared files, and each phone's own ones. Of the files that
+    /// depend on the asker only the one that tells the wanted token can be had there, and it holds a
+    /// constant that equals no token, so that a check-sync always restarts (design §6).
+    pub fn files(&self) -> BTreeMap<FileName, Bytes> {
+        let parts = self.phones.values().filter_map(|part| part.chosen(false));
+        let own = parts.clone().flat_map(|v| &v.artifacts).filter(|a| a.audience == Audience::Phone);
+        let sync = parts.take(1).flat_map(|v| v.artifacts.iter().filter(|a| a.role == Role::Sync).map(move |a| constant(a, v)));
+        let shared = self.newest.shared.iter().chain(own).map(|a| (a.name.clone(), a.bytes.clone()));
+        shared.chain(sync).collect()
+    }
+
     /// The phones that a word names: a MAC in any spelling, a peer's name, or a label.
     pub fn named(&self, word: &str) -> Vec<Mac> {
         if let Ok(mac) = word.parse::<Mac>()
@@ -71,6 +84,14 @@ impl Offer {
         let peers = by(&|p| p.peers().any(|name| name == word));
         if peers.is_empty() { by(&|p| p.lines.iter().any(|l| l.label == word)) } else { peers }
     }
+}
+
+/// Equals no token: those are hexadecimal.
+const NO_TOKEN: &str = "always-restart";
+
+fn constant(artifact: &Artifact, variant: &Variant) -> (FileName, Bytes) {
+    let text = String::from_utf8_lossy(&artifact.bytes).replace(&variant.token.to_string(), NO_TOKEN);
+    (artifact.name.clone(), Bytes::from(text))
 }
 
 /// The next offer. A phone keeps what it had while its credentials changed and Asterisk has not
