@@ -1,1 +1,3 @@
 //! Packets and state machines of the protocols, without I/O.
+
+pub mod ami;
