@@ -73,8 +73,8 @@ pub enum Change {
     Other,
 }
 
-/// A `PeerStatus` event of chan_sip: the peer's name and what happened.
-pub fn status(frame: &Frame) -> Option<(String, Change)> {
+/// A `PeerStatus` event of chan_sip: the peer's name as bytes, and what happened.
+pub fn status(frame: &Frame) -> Option<(Bytes, Change)> {
     if !frame.is_event("PeerStatus") {
         return None;
     }
@@ -84,7 +84,7 @@ pub fn status(frame: &Frame) -> Option<(String, Change)> {
         b"Unregistered" => Change::Unregistered,
         _ => Change::Other,
     };
-    Some((chars(name).into_owned(), change))
+    Some((Bytes::copy_from_slice(name), change))
 }
 
 /// The peer of a `CoreShowChannel` item: `SIP/<peer>-<8 hex>`, and names may hold `-`, so the cut
@@ -171,7 +171,7 @@ mod tests {
         let events = |name: &str| -> Vec<_> {
             frames(&transcript(name)).iter().filter_map(status).collect()
         };
-        let of = |name: &str, change| (name.to_owned(), change);
+        let of = |name: &'static str, change| (Bytes::from(name), change);
         let registered = [of("201", Change::Registered), of("201", Change::Other)];
         assert_eq!(events("event-register.rsp"), registered);
         assert_eq!(events("event-unregister.rsp"), [of("203", Change::Unregistered)]);
