@@ -1,3 +1,7 @@
 //! Packets and state machines of the protocols, without I/O.
 
+<<<<<<< HEAD
 pub mod tftp;
+=======
+pub mod ami;
+>>>>>>> h-ami

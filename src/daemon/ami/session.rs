@@ -1,0 +1,450 @@
+//! What to say in a session, and what the answers and events mean. No I/O: bytes in, bytes and
+//! news out, time as an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::{Bytes, BytesMut};
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+use super::news::News;
+use super::notify::{Notifies, Notify};
+use super::pipeline::{Ask, Pipeline, Reply, explain};
+use super::relist::{Details, Relist};
+use super::{Lost, Timing};
+use crate::base::Mac;
+use crate::daemon::event::{AmiNews, Order};
+use crate::plan::observed::{Notified, PeerFacts};
+use crate::wire::ami::message::{chars, core_startup, is_sip_reload};
+use crate::wire::ami::peer::{self, Change};
+use crate::wire::ami::{Action, Decoder, Frame, Item, TooLarge};
+
+/// More peers than this are not followed.
+const FOLLOW_MAX: usize = 100_000;
+
+/// Two starts of Asterisk that are computed this close (in seconds) are one: uptimes are cut.
+const START_JITTER: u64 = 2;
+
+/// Where the connection stands.
+enum State {
+    Down,
+    /// Logged in; Asterisk may still be loading its modules, until then.
+    Booting {
+        version: String,
+        until: Instant,
+    },
+    Up,
+}
+
+/// Lives as long as the task; a connection begins with [`Session::begin`] and ends with
+/// [`Session::lost`].
+pub(super) struct Session {
+    timing: Timing,
+    clock: fn() -> u64,
+    zone: TimeZone,
+    /// To be written.
+    pub out: BytesMut,
+    /// To be told.
+    pub news: News,
+    follow: BTreeSet<String>,
+    /// When Asterisk started, as told last.
+    started: Option<u64>,
+    state: State,
+    decoder: Decoder,
+    pipeline: Pipeline,
+    notifies: Notifies,
+    /// All peers by name, as bytes, of the last list; none while that is out of date.
+    known: Option<BTreeMap<String, Bytes>>,
+    relist: Option<Relist>,
+    next_list: Instant,
+    /// A list that is due soon after the next one.
+    second_look: bool,
+    /// Peers whose details are due, and when.
+    due: BTreeSet<Bytes>,
+    due_at: Option<Instant>,
+    /// When something was heard last.
+    heard: Instant,
+    /// Why there is no session, as told last.
+    down: Option<Lost>,
+}
+
+impl Session {
+    pub(super) fn new(timing: Timing, clock: fn() -> u64, zone: TimeZone) -> Self {
+        Self {
+            timing,
+            clock,
+            zone,
+            out: BytesMut::new(),
+            news: News::default(),
+            follow: BTreeSet::new(),
+            started: None,
+            state: State::Down,
+            decoder: Decoder::new(),
+            pipeline: Pipeline::default(),
+            notifies: Notifies::default(),
+            known: None,
+            relist: None,
+            next_list: Instant::now(),
+            second_look: false,
+            due: BTreeSet::new(),
+            due_at: None,
+            heard: Instant::now(),
+            down: None,
+        }
+    }
+
+    /// A connection is logged in.
+    pub(super) fn begin(&mut self, decoder: Decoder, version: String, now: Instant) {
+        self.decoder = decoder;
+        self.heard = now;
+        self.state = State::Booting { version, until: now + self.timing.booted };
+    }
+
+    /// The connection is lost, or could not be made. What was not answered is answered now. The
+    /// same reason is told once, until there is a session again; returns whether it was told.
+    pub(super) fn lost(&mut self, lost: &Lost) -> bool {
+        self.state = State::Down;
+        (self.known, self.relist, self.second_look) = (None, None, false);
+        self.due.clear();
+        self.due_at = None;
+        self.out.clear();
+        let text = format!("the AMI session ended before the answer: {}", lost.reason);
+        for ask in self.pipeline.abandon() {
+            self.failed(&ask, &text);
+        }
+        self.fail_notifies(&text);
+        let news = self.down.as_ref() != Some(lost);
+        if news {
+            self.down = Some(lost.clone());
+            self.news.push(AmiNews::Down { reason: lost.reason.clone(), refused: lost.refused });
+        }
+        news
+    }
+
+    /// Says good-bye after everything that is still to be written.
+    pub(super) fn log_off(&mut self) {
+        if let Ok(bytes) = Action::new("Logoff", "bye").encode() {
+            self.out.extend_from_slice(&bytes);
+        }
+    }
+
+    /// An order of the core.
+    pub(super) fn order(&mut self, order: Order, now: Instant) {
+        match order {
+            Order::Follow(peers) => self.follow(peers, now),
+            Order::Relist => self.next_list = now,
+            Order::Reload if self.is_up() => self.pipeline.urgent(Ask::Reload),
+            Order::Reload => self.news.push(AmiNews::ReloadAnswered(Err("no AMI session".into()))),
+            Order::Notify { mac, peer, lines, event } => {
+                self.take_notify(Notify { mac, peer, lines, event });
+            }
+        }
+    }
+
+    fn follow(&mut self, peers: Vec<String>, now: Instant) {
+        let follow: BTreeSet<String> = peers.into_iter().take(FOLLOW_MAX).collect();
+        if !follow.is_subset(&self.follow) {
+            self.next_list = now;
+        }
+        self.follow = follow;
+    }
+
+    fn take_notify(&mut self, notify: Notify) {
+        if !self.is_up() {
+            return self.notified(notify.mac, Notified::Failed("no AMI session".into()));
+        }
+        if let Err(notify) = self.notifies.push(notify) {
+            self.notified(notify.mac, Notified::Failed("too many NOTIFYs wait".into()));
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.state, State::Up)
+    }
+
+    /// Bytes came in; [`Session::advance`] reads them.
+    pub(super) fn bytes(&mut self, bytes: &[u8], now: Instant) {
+        self.heard = now;
+        self.decoder.push(bytes);
+    }
+
+    /// Reads what came in, does what is due, and says when to call again at the latest.
+    pub(super) fn advance(&mut self, now: Instant) -> Result<Instant, Lost> {
+        while let Some(item) = self.decoder.next() {
+            match item {
+                Ok(Item::Frame(frame)) => self.frame(&frame, now)?,
+                Ok(Item::Banner(_)) => {}
+                Err(TooLarge) => self.next_list = now,
+            }
+        }
+        if let State::Booting { until, .. } = self.state
+            && until <= now
+        {
+            self.go_up(now);
+            self.pipeline.urgent(Ask::Start);
+        }
+        if self.is_up() {
+            self.advance_up(now)?;
+        }
+        Ok(self.wake(now))
+    }
+
+    fn advance_up(&mut self, now: Instant) -> Result<(), Lost> {
+        self.pipeline.check(&self.timing, now)?;
+        if self.news.must_relist() {
+            self.next_list = now;
+        }
+        if self.next_list <= now && self.relist.is_none() {
+            self.list(now);
+        }
+        if self.due_at.is_some_and(|at| at <= now) {
+            self.ask_due();
+        }
+        self.decide_notifies(now);
+        if self.pipeline.is_idle() && self.heard + self.timing.ping <= now {
+            self.pipeline.urgent(Ask::Ping);
+        }
+        for (ask, reply) in self.pipeline.send(&mut self.out, now) {
+            self.reply(&ask, reply, &Frame::default(), now)?;
+        }
+        Ok(())
+    }
+
+    fn wake(&self, now: Instant) -> Instant {
+        if let State::Booting { until, .. } = self.state {
+            return until;
+        }
+        let list = self.relist.is_none().then_some(self.next_list);
+        let ping = self.pipeline.is_idle().then_some(self.heard + self.timing.ping);
+        let times = [list, ping, self.due_at, self.pipeline.deadline(&self.timing)];
+        times.into_iter().flatten().min().unwrap_or(now + self.timing.ping)
+    }
+
+    /// Everything begins: lists are complete from here on.
+    fn go_up(&mut self, now: Instant) {
+        if let State::Booting { version, .. } = std::mem::replace(&mut self.state, State::Up) {
+            self.news.push(AmiNews::Up { version });
+        }
+        self.down = None;
+        self.next_list = now;
+    }
+
+    fn list(&mut self, now: Instant) {
+        self.relist = Some(Relist::default());
+        self.pipeline.urgent(Ask::Peers);
+        let second = std::mem::take(&mut self.second_look);
+        self.next_list = now + if second { self.timing.second_look } else { self.timing.relist };
+    }
+
+    fn ask_due(&mut self) {
+        self.due_at = None;
+        for name in std::mem::take(&mut self.due) {
+            self.pipeline.urgent(Ask::Peer { name, listed: false });
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, now: Instant) -> Result<(), Lost> {
+        let Some(replies) = self.pipeline.answered(frame, now) else {
+            return self.event(frame, now);
+        };
+        for (ask, reply) in replies {
+            self.reply(&ask, reply, frame, now)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, frame: &Frame, now: Instant) -> Result<(), Lost> {
+        if frame.is_event("Shutdown") {
+            return Err(Lost::new("Asterisk is shutting down"));
+        }
+        if frame.is_event("FullyBooted") {
+            self.booted(frame, now);
+        } else if is_sip_reload(frame) {
+            self.news.push(AmiNews::Reloaded);
+            self.reloaded(now);
+        } else if let Some((name, change)) = peer::status(frame) {
+            self.peer_event(name, change, now);
+        }
+        Ok(())
+    }
+
+    fn booted(&mut self, frame: &Frame, now: Instant) {
+        self.go_up(now);
+        match frame.number::<u64>("Uptime") {
+            Some(uptime) => self.tell_start((self.clock)().saturating_sub(uptime)),
+            None => self.pipeline.urgent(Ask::Start),
+        }
+    }
+
+    fn tell_start(&mut self, start: u64) {
+        let same = |told: &u64| told.abs_diff(start) <= START_JITTER;
+        let start = self.started.filter(same).unwrap_or(start);
+        self.started = Some(start);
+        self.news.push(AmiNews::Started(start));
+    }
+
+    /// Peers may have come and gone: no NOTIFY before they are listed anew.
+    fn reloaded(&mut self, now: Instant) {
+        self.known = None;
+        self.second_look = true;
+        self.next_list = now;
+    }
+
+    fn peer_event(&mut self, name: Bytes, change: Change, now: Instant) {
+        let peer = chars(&name).into_owned();
+        if !self.follow.contains(&peer) {
+            return;
+        }
+        if change == Change::Registered {
+            self.news.push(AmiNews::Registered { peer });
+        }
+        self.due.insert(name);
+        self.due_at.get_or_insert(now + self.timing.settle);
+    }
+
+    fn reply(&mut self, ask: &Ask, reply: Reply, frame: &Frame, now: Instant) -> Result<(), Lost> {
+        match (ask, reply) {
+            (Ask::Peers, reply) => return self.peers_reply(reply, frame, now),
+            (Ask::Channels, reply) => self.channels_reply(reply, frame, now),
+            (Ask::Peer { name, listed }, reply) => {
+                self.peer_reply((name, *listed), &reply, frame, now);
+            }
+            (Ask::Reload, Reply::Done) => {
+                self.news.push(AmiNews::ReloadAnswered(Ok(())));
+                self.reloaded(now);
+            }
+            (Ask::Notify { mac, .. }, Reply::Done) => self.notified(*mac, Notified::Sent),
+            (Ask::Start, Reply::Done) => self.start_reply(frame),
+            (ask, Reply::Failed(text)) => self.failed(ask, &text),
+            (Ask::Ping, Reply::Done) | (_, Reply::Item) => {}
+        }
+        Ok(())
+    }
+
+    fn peers_reply(&mut self, reply: Reply, frame: &Frame, now: Instant) -> Result<(), Lost> {
+        match reply {
+            Reply::Item => {
+                if let Some(relist) = &mut self.relist {
+                    relist.item(frame);
+                }
+            }
+            Reply::Done => {
+                if let Some(relist) = &mut self.relist {
+                    self.known = Some(relist.listed(self.follow.iter(), &mut self.pipeline));
+                }
+                self.finish_list(now);
+            }
+            Reply::Failed(text) => return Err(unlisted(&text)),
+        }
+        Ok(())
+    }
+
+    fn finish_list(&mut self, now: Instant) {
+        match self.relist.take_if(|relist| relist.is_complete()).map(Relist::rows) {
+            Some(Some(rows)) => self.news.push(AmiNews::Peers(rows)),
+            Some(None) => self.next_list = now + self.timing.second_look,
+            None => {}
+        }
+    }
+
+    /// What became of a question for a peer's details.
+    fn peer_reply(&mut self, ask: (&Bytes, bool), reply: &Reply, frame: &Frame, now: Instant) {
+        let (name, listed) = ask;
+        let name = chars(name);
+        let details = match reply {
+            Reply::Failed(text) if text.ends_with("not found.") => Details::Gone,
+            Reply::Failed(_) | Reply::Item => Details::Unknown,
+            Reply::Done => peer::details(frame).map_or(Details::Unknown, Details::Fresh),
+        };
+        if let Some(relist) = &mut self.relist {
+            relist.fresh(&name, &details, listed);
+        }
+        if listed {
+            return self.finish_list(now);
+        }
+        match details {
+            Details::Fresh(facts) => self.news.push(AmiNews::Peer(facts)),
+            // Whatever the next list says of it, it is not registered.
+            Details::Gone => {
+                let peer = name.into_owned();
+                self.news.push(AmiNews::Peer(PeerFacts { peer, ..PeerFacts::default() }));
+            }
+            Details::Unknown => self.next_list = now + self.timing.second_look,
+        }
+    }
+
+    fn channels_reply(&mut self, reply: Reply, frame: &Frame, now: Instant) {
+        match reply {
+            Reply::Item => self.notifies.item(frame),
+            Reply::Done => self.notifies.listed(now),
+            Reply::Failed(text) => self.fail_notifies(&explain(&text)),
+        }
+    }
+
+    fn decide_notifies(&mut self, now: Instant) {
+        if self.known.is_none() {
+            return;
+        }
+        for (notify, busy) in self.notifies.decide(now, self.timing.channels) {
+            let name = self.known.as_ref().and_then(|known| known.get(&notify.peer)).cloned();
+            match name {
+                _ if busy => self.notified(notify.mac, Notified::InCall),
+                // chan_sip takes an unknown name for a host, and would send there.
+                None => self.notified(
+                    notify.mac,
+                    Notified::Failed(format!("Asterisk has no peer {}", notify.peer)),
+                ),
+                Some(name) => {
+                    let Notify { mac, event, .. } = notify;
+                    self.pipeline.urgent(Ask::Notify { mac, name, event });
+                }
+            }
+        }
+        if self.notifies.must_ask() {
+            self.pipeline.urgent(Ask::Channels);
+        }
+    }
+
+    fn fail_notifies(&mut self, text: &str) {
+        for notify in self.notifies.abandon() {
+            self.notified(notify.mac, Notified::Failed(text.into()));
+        }
+    }
+
+    fn notified(&mut self, mac: Mac, result: Notified) {
+        self.news.push(AmiNews::Notified { mac, result });
+    }
+
+    fn start_reply(&mut self, frame: &Frame) {
+        let local = core_startup(frame).and_then(|local| local.to_zoned(self.zone.clone()).ok());
+        if let Some(start) = local.and_then(|at| u64::try_from(at.timestamp().as_second()).ok()) {
+            self.tell_start(start);
+        }
+    }
+
+    fn failed(&mut self, ask: &Ask, text: &str) {
+        match ask {
+            Ask::Notify { mac, .. } if text == "Could not create address" => {
+                self.notified(*mac, Notified::NoAddress);
+            }
+            Ask::Notify { mac, .. } => self.notified(*mac, Notified::Failed(explain(text))),
+            Ask::Reload => self.news.push(AmiNews::ReloadAnswered(Err(explain(text)))),
+            // Their answers are handled where they come in, and worthless when the session ends.
+            Ask::Ping | Ask::Start | Ask::Peers | Ask::Peer { .. } | Ask::Channels => {}
+        }
+    }
+}
+
+/// Without a list of peers a session is worth nothing.
+fn unlisted(text: &str) -> Lost {
+    match text {
+        "Permission denied" => Lost::refused(format!("cannot list peers: {}", explain(text))),
+        "Invalid/unknown command" => {
+            Lost::new("cannot list peers: chan_sip is not loaded in Asterisk (SIPpeers is unknown)")
+        }
+        other => Lost::new(format!("cannot list peers: {}", explain(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
