@@ -119,13 +119,17 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
     let unregister = !arguments.no_unregister;
     let phone = spawn(arguments.config()).await;
     let mut events = phone.events();
+    let mut printed = 0;
     for report in phone.history() {
         print(&report);
+        printed = report.seq;
     }
     let mut phone = Some(phone);
     loop {
         tokio::select! {
             event = events.recv() => match event {
+                // Told twice: it came between the subscription and the look at the history.
+                Ok(report) if report.seq <= printed => {}
                 Ok(report) => {
                     if !print(&report) || report.event == Event::Stopped {
                         return Ok(());
