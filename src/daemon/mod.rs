@@ -3,3 +3,4 @@
 pub mod event;
 pub mod export;
 pub mod journal;
+pub mod watch;
