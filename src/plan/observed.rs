@@ -9,34 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::offer::Offer;
 use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
-
-/// What Asterisk says about one peer.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct PeerFacts {
-    /// Its name.
-    pub peer: String,
-    /// Where Asterisk sends to; none when it is not registered (asterisk says `-none-`, `(null)`).
-    pub address: Option<SocketAddr>,
-    /// `SIP-Useragent`: empty after a reload until the next REGISTER, stale after an unregister.
-    pub user_agent: Option<String>,
-    /// `RegExpire`: seconds that the registration has left; none when unknown.
-    pub expires: Option<u32>,
-    /// `Status`: `OK (2 ms)`, `UNREACHABLE`, `LAGGED (…)`, `Unmonitored`, `UNKNOWN`.
-    pub status: String,
-    /// What a reload would change visibly; none where the details were not asked.
-    pub visible: Option<Visible>,
-}
-
-/// What SIPshowpeer shows of a peer's configuration.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Visible {
-    /// `Callerid`, as `"Ada Quill" <201>`.
-    pub callerid: String,
-    /// `VoiceMailbox`.
-    pub mailbox: String,
-    /// `Language`.
-    pub language: String,
-}
+pub use crate::wire::ami::peer::{PeerFacts, Visible};
 
 /// What came of a NOTIFY.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

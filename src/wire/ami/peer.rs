@@ -3,10 +3,38 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::message::chars;
-use crate::plan::observed::{PeerFacts, Visible};
+
+/// What Asterisk says about one peer.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PeerFacts {
+    /// Its name.
+    pub peer: String,
+    /// Where Asterisk sends to; none when it is not registered (asterisk says `-none-`, `(null)`).
+    pub address: Option<SocketAddr>,
+    /// `SIP-Useragent`: empty after a reload until the next REGISTER, stale after an unregister.
+    pub user_agent: Option<String>,
+    /// `RegExpire`: seconds that the registration has left; none when unknown.
+    pub expires: Option<u32>,
+    /// `Status`: `OK (2 ms)`, `UNREACHABLE`, `LAGGED (…)`, `Unmonitored`, `UNKNOWN`.
+    pub status: String,
+    /// What a reload would change visibly; none where the details were not asked.
+    pub visible: Option<Visible>,
+}
+
+/// What SIPshowpeer shows of a peer's configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Visible {
+    /// `Callerid`, as `"Ada Quill" <201>`.
+    pub callerid: String,
+    /// `VoiceMailbox`.
+    pub mailbox: String,
+    /// `Language`.
+    pub language: String,
+}
 
 /// One `PeerEntry` of SIPpeers: the name as bytes (for asking on) and what the list tells. It
 /// knows no user agent, no expiry and nothing of the configuration.
@@ -35,11 +63,11 @@ pub fn details(frame: &Frame) -> Option<PeerFacts> {
         user_agent: agent.filter(|agent| !agent.is_empty()),
         expires: expires(frame),
         status: owned(frame, "Status"),
-        visible: Visible {
+        visible: Some(Visible {
             callerid: owned(frame, "Callerid"),
             mailbox: owned(frame, "VoiceMailbox"),
             language: owned(frame, "Language"),
-        },
+        }),
     })
 }
 
