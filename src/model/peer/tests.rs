@@ -301,3 +301,27 @@ fn no_diagnostic_holds_a_secret() {
         assert!(!format!("{reading:?}").contains("geheim"), "{extra}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_value_can_break_a_reading(values in proptest::collection::vec("\\PC{0,40}", 0..6)) {
+        let mut list = codecs::DEFAULT.to_vec();
+        let mut nat = options::NatFlags::default();
+        for value in &values {
+            callerid::parse(value);
+            codecs::update(&mut list, value, true);
+            codecs::update(&mut list, value, false);
+            nat.apply(value);
+            options::transports(value).count();
+            options::mailboxes(value).count();
+            options::address(value);
+            options::number(value);
+        }
+    }
+
+    #[test]
+    fn both_parts_of_a_caller_id_fit_asterisks_buffers(text in "[ -~é\"<>]{0,200}") {
+        let caller = callerid::parse(&text);
+        assert!(caller.name.len() < 80 && caller.number.len() < 80);
+    }
+}
