@@ -256,6 +256,24 @@ fn two_tags_for_one_peer_refuse_both_phones() {
 }
 
 #[test]
+fn tags_that_cannot_be_used_hold_back_the_phones_that_they_name() {
+    let check = |text: &str, expected: &[&str]| {
+        let (read, diagnostics) = testing::read_any(text);
+        assert!(!diagnostics.is_empty(), "{text}");
+        let refused = from_sip(&read.conf, &read.tags).refused;
+        let macs: Vec<_> = refused.iter().map(|r| r.mac.to_string()).collect();
+        assert_eq!(macs, expected, "{text}");
+    };
+    let (one, two) = ("00:18:b9:00:00:01", "00:18:b9:00:00:02");
+    check(&format!("{LINE}language=de ;mac = {two}\n"), &[one, two]);
+    check(&LINE.replace(one, &format!("{one} line=x")), &[one]);
+    check(&LINE.replace(one, &format!("{one} and text")), &[one]);
+    check(&LINE.replace(one, "00:18:b9"), &[]);
+    check(&format!("{LINE}[t](!) ;MAC={two}\n"), &[]);
+    check(&format!("{LINE};MAC={two}\n"), &[]);
+}
+
+#[test]
 fn slips_of_tagged_peers_are_warned_of_where_they_stand() {
     check_diagnostics(
         &format!("{LINE}dtmfmode=rfc4733\n"),
