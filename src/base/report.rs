@@ -203,6 +203,29 @@ mod tests {
         assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_line_and_no_place_can_break_a_report(
+            text: Vec<u8>, line in 0_u32..4, start in 0_u32..300, end in 0_u32..300,
+        ) {
+            let mut sources = Sources::default();
+            let file = sources.add(Path::new("x"), Bytes::from(text));
+            let span = at(file, line, start, end);
+            let diagnostic = Diagnostic::error(&CODE, "m").at(span).see(span, "here");
+            let shown = render(&diagnostic, &sources, false) + &short(&diagnostic, &sources);
+            assert!(shown.contains("error[H0201]"));
+        }
+
+        #[test]
+        fn what_follows_a_secret_is_never_shown(
+            lead in "[ ;\\t\\\\]{0,3}", key in "(secret|Password|pin|auth|line1_password|vmsecret)",
+            operator in "[ \\t]{0,2}(=|=>|\\+=|:)[ \\t]{0,2}", value in "[A-Z;\"=<> -]{0,20}GEHEIM",
+        ) {
+            let shown = mask(format!("{lead}{key}{operator}{value}").as_bytes()).text;
+            assert!(!shown.contains("GEHEIM"), "{shown}");
+        }
+    }
+
     #[test]
     fn a_long_line_is_cut_around_the_place() {
         let line: &'static str =

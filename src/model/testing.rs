@@ -37,13 +37,19 @@ impl Files for One<'_> {
     }
 }
 
-/// Reads one file that Asterisk would take.
+/// Reads one file that Asterisk would take and whose tags are sound.
 pub(crate) fn read(text: &str) -> Read {
+    let (read, diagnostics) = read_any(text);
+    assert_eq!(diagnostics, [], "{text}");
+    read
+}
+
+/// Reads one file that Asterisk would take, and tells what is wrong with its tags.
+pub(crate) fn read_any(text: &str) -> (Read, Vec<Diagnostic>) {
     let mut sources = Sources::default();
     let etc = Path::new("/etc/asterisk");
     let conf = conf::read(Path::new("sip.conf"), etc, &mut One(text), &mut sources);
     assert_eq!(conf.status, Status::Ok, "{:?}", conf.diagnostics);
     let (tags, diagnostics) = tag::attach(&conf);
-    assert_eq!(diagnostics, [], "{text}");
-    Read { conf, sources, tags }
+    (Read { conf, sources, tags }, diagnostics)
 }

@@ -80,6 +80,8 @@ fn as_we_say(key: &str, said: &str) -> String {
     match (key, said) {
         ("SIP-DTMFmode", "shortinfo") => "info".to_owned(),
         ("SIP-Comedia", "a") => "Y".to_owned(),
+        // Nothing that a phone could dial either way.
+        ("VM Extension", "") => "asterisk".to_owned(),
         ("Prim.Transp.", "WSS") => "WS".to_owned(),
         _ => said.to_owned(),
     }
@@ -100,13 +102,14 @@ fn compare_registrar(read: &SipReading, pbx: &mut Pbx, wrong: &mut Vec<String>) 
     let address = registrar.address.map(|ip| ip.to_string()).unwrap_or_default();
     for (key, ours) in [
         ("UDP Bindaddress", format!("{address}:{}", registrar.port)),
-        ("Realm", registrar.realm.clone()),
+        ("Our auth realm", registrar.realm.clone()),
         ("Reg. min duration", format!("{} secs", registrar.min_expiry)),
         ("Reg. max duration", format!("{} secs", registrar.max_expiry)),
         ("Reg. default duration", format!("{} secs", registrar.default_expiry)),
     ] {
-        let theirs = settings.get(key).cloned().unwrap_or_default();
-        // The output has "Reg. min duration        5 secs" without a colon.
+        // Some of these lines have no colon: "Reg. min duration       5 secs".
+        let rest = settings.iter().find_map(|line| line.trim().strip_prefix(key));
+        let theirs = rest.unwrap_or("(not said)").trim_start_matches(':').trim();
         if ours != theirs {
             wrong.push(format!("[general] {key}: ours {ours:?}, Asterisk's {theirs:?}"));
         }

@@ -70,19 +70,19 @@ impl Pbx {
         }
     }
 
-    /// What a console command shows, by the text before the colon.
-    pub(crate) fn console(&mut self, command: &str) -> Fields {
+    /// The lines that a console command shows.
+    pub(crate) fn console(&mut self, command: &str) -> Vec<String> {
         let answer = self.ask(&format!("Action: Command\r\nCommand: {command}\r\n"));
-        let shown = answer.iter().filter_map(|line| line.strip_prefix("Output: "));
-        shown.filter_map(field).collect()
+        answer.iter().filter_map(|line| line.strip_prefix("Output: ")).map(str::to_owned).collect()
     }
 
     /// All that Asterisk tells about a peer.
     pub(crate) fn show_peer(&mut self, name: &str) -> Fields {
         let answer = self.ask(&format!("Action: SIPshowpeer\r\nPeer: {name}\r\n"));
         let mut fields: Fields = answer.iter().filter_map(|line| field(line)).collect();
-        let console = self.console(&format!("sip show peer {name}"));
-        fields.extend(console.into_iter().filter(|(key, _)| key == "VM Extension" || key == "Prim.Transp."));
+        let wanted = |(key, _): &(String, String)| key == "VM Extension" || key == "Prim.Transp.";
+        let console = self.console(&format!("sip show peer \"{name}\""));
+        fields.extend(console.iter().filter_map(|line| field(line)).filter(wanted));
         fields
     }
 
@@ -95,7 +95,9 @@ impl Pbx {
             if block.iter().any(|line| line == "Event: PeerlistComplete") {
                 return names;
             }
-            names.extend(block.iter().filter_map(|l| l.strip_prefix("ObjectName: ")).map(str::to_owned));
+            names.extend(
+                block.iter().filter_map(|l| l.strip_prefix("ObjectName: ")).map(str::to_owned),
+            );
         }
     }
 
@@ -123,8 +125,7 @@ impl Drop for Pbx {
 /// `key: value`, without the blanks around.
 fn field(line: &str) -> Option<(String, String)> {
     let (key, value) = line.split_once(':')?;
-    let key = key.trim().trim_start_matches('*').trim();
-    Some((key.to_owned(), value.trim().to_owned()))
+    Some((key.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn lab(arguments: &[&str]) -> String {

@@ -11,6 +11,7 @@ mod build;
 mod general;
 mod options;
 mod sip;
+mod spoilt;
 
 #[cfg(test)]
 mod tests;

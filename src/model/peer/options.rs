@@ -103,8 +103,9 @@ pub(super) fn address(value: &str) -> Option<(IpAddr, Option<u16>)> {
     bare.parse().ok().map(|ip| (ip, None))
 }
 
-/// The number at the start of a value, 0 without one: C's `atoi`, held within its range.
-pub(super) fn number(value: &str) -> i64 {
+/// The number at the start of a value, 0 without one: `atoi` of the C library, which keeps the lower
+/// 32 bits of what is too large.
+pub(super) fn number(value: &str) -> i32 {
     let text = value.trim_start_matches(|c: char| c.is_ascii_whitespace());
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -112,7 +113,8 @@ pub(super) fn number(value: &str) -> i64 {
     };
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let size = digits[..end].parse::<i64>().unwrap_or(if end == 0 { 0 } else { i64::MAX });
-    sign * size.min(i64::from(i32::MAX))
+    let [a, b, c, d, ..] = (sign * size).to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
 }
 
 #[cfg(test)]
@@ -164,6 +166,6 @@ mod tests {
     #[test]
     fn numbers_are_read_as_c_reads_them() {
         assert_eq!([number("60s"), number(" -5"), number("x"), number("+7")], [60, -5, 0, 7]);
-        assert_eq!(number("99999999999999999999"), i64::from(i32::MAX));
+        assert_eq!([number("99999999999"), number("99999999999999999999")], [1_215_752_191, -1]);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Draft, Slip};
 use super::general::{self, Defaults};
+use super::spoilt::spoilt;
 use super::{Kind, Peer, Registrar, codecs, options};
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic, Mac, Span, Spanned};
@@ -112,7 +113,8 @@ static BAD_ADDRESS: Code = Code {
               Asterisk ignores anything else and keeps what it had.",
 };
 
-/// Reads sip.conf. `tags` holds the tag of each section ([`crate::model::tag`]).
+/// Reads sip.conf. `tags` holds the tag of each section ([`crate::model::tag::attach`]). Phones named
+/// in tags that could not be used are refused without a further message.
 pub fn from_sip(conf: &Conf, tags: &[Option<Tag>]) -> SipReading {
     let is_general = |s: &&Section| !s.template && s.name.is("general");
     let general = general::read(conf.sections.iter().find(is_general));
@@ -122,6 +124,7 @@ pub fn from_sip(conf: &Conf, tags: &[Option<Tag>]) -> SipReading {
     }
     let bad = general.bad_addresses.iter().map(|span| bad_address(*span));
     let mut result = reading.finish(general.registrar.clone());
+    result.refused.extend(spoilt(conf, tags));
     result.diagnostics.splice(0..0, bad);
     result
 }

@@ -256,6 +256,24 @@ fn two_tags_for_one_peer_refuse_both_phones() {
 }
 
 #[test]
+fn tags_that_cannot_be_used_hold_back_the_phones_that_they_name() {
+    let check = |text: &str, expected: &[&str]| {
+        let (read, diagnostics) = testing::read_any(text);
+        assert!(!diagnostics.is_empty(), "{text}");
+        let refused = from_sip(&read.conf, &read.tags).refused;
+        let macs: Vec<_> = refused.iter().map(|r| r.mac.to_string()).collect();
+        assert_eq!(macs, expected, "{text}");
+    };
+    let (one, two) = ("00:18:b9:00:00:01", "00:18:b9:00:00:02");
+    check(&format!("{LINE}language=de ;mac = {two}\n"), &[one, two]);
+    check(&LINE.replace(one, &format!("{one} line=x")), &[one]);
+    check(&LINE.replace(one, &format!("{one} and text")), &[one]);
+    check(&LINE.replace(one, "00:18:b9"), &[]);
+    check(&format!("{LINE}[t](!) ;MAC={two}\n"), &[]);
+    check(&format!("{LINE};MAC={two}\n"), &[]);
+}
+
+#[test]
 fn slips_of_tagged_peers_are_warned_of_where_they_stand() {
     check_diagnostics(
         &format!("{LINE}dtmfmode=rfc4733\n"),
@@ -299,5 +317,29 @@ fn no_diagnostic_holds_a_secret() {
         let read = testing::read(&format!("{}{extra}", LINE.replace("friend", "peer")));
         let reading = from_sip(&read.conf, &read.tags);
         assert!(!format!("{reading:?}").contains("geheim"), "{extra}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_value_can_break_a_reading(values in proptest::collection::vec("\\PC{0,40}", 0..6)) {
+        let mut list = codecs::DEFAULT.to_vec();
+        let mut nat = options::NatFlags::default();
+        for value in &values {
+            callerid::parse(value);
+            codecs::update(&mut list, value, true);
+            codecs::update(&mut list, value, false);
+            nat.apply(value);
+            options::transports(value).count();
+            options::mailboxes(value).count();
+            options::address(value);
+            options::number(value);
+        }
+    }
+
+    #[test]
+    fn both_parts_of_a_caller_id_fit_asterisks_buffers(text in "[ -~é\"<>]{0,200}") {
+        let caller = callerid::parse(&text);
+        assert!(caller.name.len() < 80 && caller.number.len() < 80);
     }
 }

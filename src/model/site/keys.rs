@@ -59,7 +59,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Path,
         default: "/etc/asterisk/sip.conf",
         doc: "The sip.conf to follow, with everything that it includes.",
-        set: |site, value| Ok(site.sip_conf = path(value)?),
+        set: |site, value| put(&mut site.sip_conf, path(value)),
     },
     Key {
         section: "general",
@@ -69,7 +69,9 @@ pub static KEYS: &[Key] = &[
         doc: "The address of this host and of Asterisk that is written into the files of the \
               phones. Unset: the bind address in sip.conf unless it is a wildcard, else the only \
               global address that the host had at the first start.",
-        set: |site, value| Ok(site.server_address = Some(value.spanned(address(value)?))),
+        set: |site, value| {
+            put(&mut site.server_address, address(value).map(|v| Some(value.spanned(v))))
+        },
     },
     Key {
         section: "general",
@@ -78,7 +80,7 @@ pub static KEYS: &[Key] = &[
         default: "/var/lib/handset",
         doc: "The folder in which handsetd keeps what must survive a restart. Holds secrets: mode \
               0700.",
-        set: |site, value| Ok(site.state_dir = path(value)?),
+        set: |site, value| put(&mut site.state_dir, path(value)),
     },
     Key {
         section: "general",
@@ -86,7 +88,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Path,
         default: "/run/handset/control",
         doc: "The socket on which handset(1) talks to handsetd(8).",
-        set: |site, value| Ok(site.control_socket = path(value)?),
+        set: |site, value| put(&mut site.control_socket, path(value)),
     },
     Key {
         section: "general",
@@ -95,7 +97,7 @@ pub static KEYS: &[Key] = &[
         default: "none",
         doc: "A folder to which every file of the phones is also written, for another TFTP or web \
               server to serve.",
-        set: |site, value| Ok(site.export_dir = Some(path(value)?)),
+        set: |site, value| put(&mut site.export_dir, path(value).map(Some)),
     },
     Key {
         section: "general",
@@ -104,7 +106,7 @@ pub static KEYS: &[Key] = &[
         default: "none",
         doc: "The time zone of the phones, as Europe/Berlin. Clock rules are computed from it. \
               Unset: the zone of the host at the first start.",
-        set: |site, value| Ok(site.timezone = Some(value.spanned(zone(value)?))),
+        set: |site, value| put(&mut site.timezone, zone(value).map(|v| Some(value.spanned(v)))),
     },
     Key {
         section: "general",
@@ -112,7 +114,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Host,
         default: "none",
         doc: "The time server of the phones. Unset: server_address.",
-        set: |site, value| Ok(site.ntp_server = Some(host(value)?)),
+        set: |site, value| put(&mut site.ntp_server, host(value).map(Some)),
     },
     Key {
         section: "general",
@@ -123,7 +125,7 @@ pub static KEYS: &[Key] = &[
               tells them.",
         set: |site, value| {
             let modes = [("auto", PushMode::Auto), ("manual", PushMode::Manual)];
-            Ok(site.push = choice(value, &modes)?)
+            put(&mut site.push, choice(value, &modes))
         },
     },
     Key {
@@ -140,7 +142,7 @@ pub static KEYS: &[Key] = &[
                 ("wait", ReloadMode::Wait),
                 ("ignore", ReloadMode::Ignore),
             ];
-            Ok(site.reload = choice(value, &modes)?)
+            put(&mut site.reload, choice(value, &modes))
         },
     },
     Key {
@@ -150,7 +152,7 @@ pub static KEYS: &[Key] = &[
         default: "handset.key",
         doc: "The file of the site key, made once with mode 0600. Back it up with the \
               configuration: every phone restarts once when it is lost.",
-        set: |site, value| Ok(site.site_key = path(value)?),
+        set: |site, value| put(&mut site.site_key, path(value)),
     },
     Key {
         section: "general",
@@ -158,7 +160,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Family,
         default: "cisco-79x0",
         doc: "The family of phones whose tag names no model.",
-        set: |site, value| Ok(site.default_family = family(value)?),
+        set: |site, value| put(&mut site.default_family, family(value)),
     },
     Key {
         section: "general",
@@ -167,7 +169,7 @@ pub static KEYS: &[Key] = &[
         default: "families",
         doc: "A folder with families of your own, and with files that replace those of the built-in \
               families.",
-        set: |site, value| Ok(site.families_dir = path(value)?),
+        set: |site, value| put(&mut site.families_dir, path(value)),
     },
     Key {
         section: "push",
@@ -175,7 +177,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Rate,
         default: "5",
         doc: "How many phones are told in a second at most.",
-        set: |site, value| Ok(site.pacing.rate = rate(value)?),
+        set: |site, value| put(&mut site.pacing.rate, rate(value)),
     },
     Key {
         section: "push",
@@ -183,7 +185,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "60s",
         doc: "When a phone that fetched nothing is told again. The time doubles with every try.",
-        set: |site, value| Ok(pacing(site).retry = duration(value)?),
+        set: |site, value| put(&mut pacing(site).retry, duration(value)),
     },
     Key {
         section: "push",
@@ -191,7 +193,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "15m",
         doc: "The longest time between two tries.",
-        set: |site, value| Ok(pacing(site).retry_max = duration(value)?),
+        set: |site, value| put(&mut pacing(site).retry_max, duration(value)),
     },
     Key {
         section: "push",
@@ -200,7 +202,7 @@ pub static KEYS: &[Key] = &[
         default: "3m",
         doc: "How long a phone may take from fetching its own file to registering again, before the \
               push counts as failed.",
-        set: |site, value| Ok(pacing(site).proof = duration(value)?),
+        set: |site, value| put(&mut pacing(site).proof, duration(value)),
     },
     Key {
         section: "push",
@@ -208,7 +210,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Duration,
         default: "30s",
         doc: "The time between two phones that are told only because it is not known what they run.",
-        set: |site, value| Ok(pacing(site).unknown = duration(value)?),
+        set: |site, value| put(&mut pacing(site).unknown, duration(value)),
     },
     Key {
         section: "ami",
@@ -217,7 +219,7 @@ pub static KEYS: &[Key] = &[
         default: "127.0.0.1",
         doc: "The host of Asterisk's manager interface. Without a section [ami] there is no \
               connection.",
-        set: |site, value| Ok(ami(site).host = host(value)?),
+        set: |site, value| put(&mut ami(site).host, host(value)),
     },
     Key {
         section: "ami",
@@ -225,7 +227,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Port,
         default: "5038",
         doc: "Its port.",
-        set: |site, value| Ok(ami(site).port = port(value)?),
+        set: |site, value| put(&mut ami(site).port, port(value)),
     },
     Key {
         section: "ami",
@@ -233,7 +235,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Text,
         default: "none",
         doc: "The account in manager.conf. It needs read=system and write=system.",
-        set: |site, value| Ok(ami(site).username = text(value)?),
+        set: |site, value| put(&mut ami(site).username, text(value)),
     },
     Key {
         section: "ami",
@@ -241,7 +243,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Secret,
         default: "none",
         doc: "Its secret.",
-        set: |site, value| Ok(ami(site).secret = Secret::new(text(value)?)),
+        set: |site, value| put(&mut ami(site).secret, text(value).map(Secret::new)),
     },
     Key {
         section: "ami",
@@ -249,7 +251,9 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(&["md5", "plain"]),
         default: "md5",
         doc: "md5: the secret is not sent, only an answer to a challenge. plain: it is sent.",
-        set: |site, value| Ok(ami(site).md5 = choice(value, &[("md5", true), ("plain", false)])?),
+        set: |site, value| {
+            put(&mut ami(site).md5, choice(value, &[("md5", true), ("plain", false)]))
+        },
     },
     Key {
         section: "tftp",
@@ -257,7 +261,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Listen,
         default: "0.0.0.0:69",
         doc: "Where TFTP requests are answered; off: nowhere.",
-        set: |site, value| Ok(site.tftp.listen = listen(value, 69)?),
+        set: |site, value| put(&mut site.tftp.listen, listen(value, 69)),
     },
     Key {
         section: "tftp",
@@ -265,7 +269,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Path,
         default: "none",
         doc: "The folder of files that are served as they are: firmware, ring tones.",
-        set: |site, value| Ok(site.tftp.root = Some(path(value)?)),
+        set: |site, value| put(&mut site.tftp.root, path(value).map(Some)),
     },
     Key {
         section: "http",
@@ -273,9 +277,13 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Listen,
         default: "off",
         doc: "Where HTTP requests will be answered. Accepted, and not served yet.",
-        set: |site, value| Ok(site.http = listen(value, 80)?),
+        set: |site, value| put(&mut site.http, listen(value, 80)),
     },
 ];
+
+fn put<T>(slot: &mut T, value: Result<T, Fault>) -> Result<(), Fault> {
+    value.map(|value| *slot = value)
+}
 
 fn pacing(site: &mut Site) -> &mut Pacing {
     &mut site.pacing

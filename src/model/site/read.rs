@@ -144,10 +144,12 @@ impl Reading<'_> {
 
     fn check_ami(&mut self, section: &Section) {
         let ami = self.site.ami.get_or_insert_default();
-        let (account, near) = (has_account(ami), is_near(&ami.host));
+        let near = is_near(&ami.host);
         let host = section.last("host").map_or(section.span, |entry| entry.span);
+        // An empty value has its own message.
         let said = |key| section.last(key).is_some();
-        if !account && !(said("username") && said("secret")) {
+        let whole = has_account(ami) || said("username") && said("secret");
+        if !whole {
             let text = "[ami] needs username and secret";
             let help = "give those of an account in Asterisk's manager.conf";
             self.report(Diagnostic::error(&AMI_ACCOUNT, text).at(section.span).help(help));

@@ -160,7 +160,9 @@ fn bad_values_are_errors_at_their_place_and_the_default_stays() {
         for value in values {
             let (site, texts) = read_all(&format!("[{section}]\n{key}={value}\n"));
             assert_eq!(texts.len(), 1, "{key}={value}: {texts:?}");
-            let place = format!("sip.conf:2:{}: error[H0303]: {key}: ", key.len() + 2);
+            // An empty value has no place of its own: its line is pointed at.
+            let column = if value.is_empty() { 1 } else { key.len() + 2 };
+            let place = format!("sip.conf:2:{column}: error[H0303]: {key}: ");
             assert!(texts[0].starts_with(&place), "{texts:?}");
             assert_eq!(site, good(""), "{key}={value}");
         }
@@ -186,7 +188,7 @@ fn the_manager_account_must_be_whole() {
     }
     check_bad(
         "[ami]\nusername=u\nsecret=\n",
-        "3:8: error[H0303]: secret: the value is empty (give a value, or take the line out)",
+        "3:1: error[H0303]: secret: the value is empty (give a value, or take the line out)",
     );
     assert_eq!(good("").ami, None);
 }
@@ -229,4 +231,36 @@ fn the_manual_page_names_every_key() {
         );
     }
     assert!(page.lines().all(|line| line.len() < 400 && !line.starts_with('\'')));
+}
+
+#[test]
+fn the_manual_page_that_is_shipped_is_the_tables() {
+    assert!(manual() == include_str!("../../../contrib/man/handset.conf.5"), "{}", manual());
+}
+
+#[test]
+fn every_key_is_in_the_documents() {
+    let (document, example) = (
+        include_str!("../../../docs/handset.conf.md"),
+        include_str!("../../../contrib/handset.conf"),
+    );
+    for key in KEYS.iter().filter(|key| key.section != "http") {
+        assert!(document.contains(&format!("| `{}` |", key.name)), "{}", key.name);
+        assert!(example.contains(&format!("{} = ", key.name)), "{}", key.name);
+    }
+}
+
+#[test]
+fn the_example_that_is_shipped_has_no_mistake() {
+    let example = include_str!("../../../contrib/handset.conf");
+    let switched_on: String = example
+        .lines()
+        .map(|line| match line.strip_prefix(';') {
+            Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    good(example);
+    let site = good(&switched_on);
+    assert!(site.server_address.is_some() && site.families.contains_key("cisco-79x0/lobby"));
 }
