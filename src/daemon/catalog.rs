@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::event::Ticket;
-use super::tftp::{Catalog, Found};
+use super::serve::{Catalog, Found};
 use crate::base::{FileName, Mac};
 use crate::family::{Artifact, Role, Variant};
 use crate::plan::offer::{Offer, Owner};
@@ -105,6 +105,13 @@ impl Catalog for Shelf {
             }
         }
     }
+}
+
+/// The file of that name in the static root, when it lies there with all links followed.
+fn inside(root: &Path, name: &FileName) -> Option<PathBuf> {
+    let root = root.canonicalize().ok()?;
+    let path = root.join(name.as_str()).canonicalize().ok()?;
+    path.starts_with(&root).then_some(path)
 }
 
 fn own(served: &Served, mac: Mac, name: &FileName) -> Found {

@@ -1,0 +1,106 @@
+//! kill -9, restarts, and what they must not do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use handset::control::State;
+
+use crate::site::{SOON, Site, mac, phones, quiet};
+
+fn exported(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(dir).unwrap().flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
+    files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_changes_nothing_also_with_a_broken_sip_conf() {
+    let mut site = Site::prepare(&phones(3));
+    site.general = format!("export_dir={}", site.path("export").display());
+    site.run().await;
+    let desks = [site.boot(1).await, site.boot(2).await];
+    site.until("all is exported", SOON, |site| site.path("export/SIP0018B9000003.cnf").exists()).await;
+    let (files, own) = (exported(&site.path("export")), site.own_file(3));
+    let before = site.status();
+    for broken in [None, Some(""), Some("[general\n")] {
+        let good = site.sip_conf();
+        site.kill();
+        if let Some(text) = broken {
+            fs::write(site.etc.join("sip.conf"), text).unwrap();
+        }
+        site.run_with("info").await;
+        site.until("it knows the phones", SOON, |site| {
+            let status = site.status();
+            status.phones.iter().filter(|p| p.state == State::Current).count() == 2
+        })
+        .await;
+        quiet(2.0).await;
+        assert_eq!(site.own_file(3), own, "{broken:?}");
+        assert_eq!(exported(&site.path("export")), files, "{broken:?}");
+        let now = site.status();
+        assert_eq!(now.generation, before.generation);
+        assert_eq!(now.held.is_some(), broken.is_some(), "{now:?}");
+        for desk in &desks {
+            assert_eq!((desk.state().notifies, desk.state().boots), (0, 1), "{broken:?}");
+        }
+        fs::write(site.etc.join("sip.conf"), good).unwrap();
+        site.until("it heals", SOON, |site| site.status().held.is_none()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_at_any_moment_leave_whole_files_and_the_right_end() {
+    let mut site = Site::prepare(&phones(8));
+    site.general = format!("export_dir={}\nasterisk_reload=ignore", site.path("export").display());
+    site.run().await;
+    site.until("all are there", SOON, |site| site.status().phones.len() == 8).await;
+    for round in 0..12_u64 {
+        site.edit(&name(round), &name(round + 1));
+        tokio::time::sleep(Duration::from_millis(37 * round % 160)).await;
+        site.kill();
+        for (name, bytes) in exported(&site.path("export")) {
+            let whole = !name.starts_with("SIP0") || bytes.windows(15).any(|w| w == b"line6_shortname");
+            assert!(whole, "round {round}: {name} has {} bytes", bytes.len());
+        }
+        site.run_with("info").await;
+    }
+    let wanted = name(12);
+    site.until("the newest is served", SOON, |site| site.own_file(1).is_some_and(|own| own.contains(wanted.trim_matches('"')))).await;
+    let own = site.own_file(1).unwrap();
+    site.until("the newest is exported", SOON, |site| {
+        exported(&site.path("export")).get("SIP0018B9000001.cnf").is_some_and(|b| b.iter().map(|c| char::from(*c)).eq(own.chars()))
+    })
+    .await;
+    assert_eq!(exported(&site.path("export")).keys().filter(|n| n.starts_with("SIP0")).count(), 8);
+}
+
+fn name(round: u64) -> String {
+    if round == 0 { "\"User 1\"".into() } else { format!("\"Round {round}\"") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_told_to_end_ends_in_order() {
+    let mut site = Site::start(&phones(1)).await;
+    let _desk = site.boot(1).await;
+    assert_eq!(site.stop().await, 0);
+    assert!(!site.log().contains("ended unasked"), "{}", site.log());
+    site.run_with("info").await;
+    site.until_current(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_state_asks_and_never_storms() {
+    let mut site = Site::start(&phones(2)).await;
+    let desks = [site.boot(1).await, site.boot(2).await];
+    site.stop().await;
+    fs::remove_file(site.path("state/handset.redb")).unwrap();
+    fs::write(site.path("state/handset.redb"), b"not a journal").unwrap();
+    site.run_with("info").await;
+    site.until("what they run is unknown", SOON, |site| site.phone(1).running.is_none()).await;
+    // Asked, they find their token equal: nobody restarts.
+    site.until("both have looked", SOON, |_| desks.iter().all(|d| d.state().fetches.contains_key("syncinfo.xml"))).await;
+    quiet(1.0).await;
+    assert!(desks.iter().all(|d| d.state().boots == 1));
+    assert!(site.own_file(1).is_some(), "{}", mac(1));
+}
