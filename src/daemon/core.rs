@@ -126,7 +126,9 @@ impl Core {
         if let Some(ticket) = transfer.ticket {
             let Some(mac) = ticket.mac else { return };
             self.dirty.insert(mac);
-            if matches!(transfer.outcome, Outcome::Complete | Outcome::Unconfirmed) {
+            // Without the last acknowledgement nothing is proved; a phone that has it all will say so
+            // when it is asked, by not restarting.
+            if transfer.outcome == Outcome::Complete {
                 self.observed.fetched(mac, ticket.role, transfer.name.trim_start_matches(['.', '/']), ticket.digest, now);
             } else {
                 self.observed.heard(mac, now);
