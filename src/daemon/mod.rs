@@ -3,4 +3,7 @@
 pub mod event;
 pub mod export;
 pub mod journal;
+pub mod sitekey;
+pub mod stable;
+pub mod systemd;
 pub mod watch;
