@@ -284,7 +284,11 @@ mod tests {
         assert!(writer.stop().is_err());
 
         let (seen, commits) = mpsc::channel();
-        let writer = spawn(FIRST_RETRY, move |b: &Batch| Ok(seen.send(rows(b)).unwrap())).unwrap();
+        let writer = spawn(FIRST_RETRY, move |batch: &Batch| {
+            seen.send(rows(batch)).unwrap();
+            Ok(())
+        })
+        .unwrap();
         writer.submit(put("a", "1")).unwrap();
         writer.stop().unwrap();
         assert_eq!(commits.iter().collect::<Vec<_>>(), [[row("a", "1")]]);
