@@ -14,8 +14,8 @@ use crate::plan::generation::{Generation, PhonePart};
 /// Reads the sources and makes a generation of them, with a key of zeros where the site key may not be
 /// read (or does not exist yet): its values are masked then anyway.
 pub(super) fn made(config: &Path, sip_conf: Option<&Path>) -> Result<(Reading, Option<Built>), String> {
-    let reading = source::read(config, sip_conf);
-    let key = sitekey::load(&reading.site.site_key).unwrap_or_else(|_| Key::new([0; 32]));
+    let (reading, _) = source::read(config, sip_conf);
+    let key = sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
     let (zone, _) = decide::timezone(&reading.site, None);
     let built = decide::server_address(&reading.site, &reading.sip.registrar, None)
         .map(|(server, _)| reading.build(server, &zone, &key, 1, Time::default(), &Generation::default(), &mut Cache::new()));
@@ -84,9 +84,20 @@ fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &R
             let step = if step.is_empty() { String::new() } else { format!(" (on the way to firmware {step})") };
             output::line(format!("=== {}{step}", artifact.name));
         }
-        let masked = if options.show_secrets { artifact.bytes.to_vec() } else { family.mask(artifact) };
+        let masked = if options.show_secrets { artifact.bytes.to_vec() } else { mask(family, artifact) };
         output::bytes(&masked);
         shown += 1;
     }
     shown
+}
+
+/// The file with the values of its secret keys starred.
+fn mask(family: &Family, artifact: &Artifact) -> Vec<u8> {
+    let secret: Vec<String> = family.keys(artifact).into_iter().filter(|(.., secret)| *secret).map(|(key, ..)| key).collect();
+    let line = |line: &[u8]| {
+        let key = secret.iter().find(|key| line.starts_with(key.as_bytes()) && line[key.len()..].trim_ascii_start().starts_with(b":"));
+        let end = &line[line.trim_ascii_end().len()..];
+        key.map_or_else(|| line.to_vec(), |key| [key.as_bytes(), b": \"***\"", end].concat())
+    };
+    artifact.bytes.split_inclusive(|b| *b == b'\n').flat_map(line).collect()
 }

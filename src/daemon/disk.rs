@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::stable::Stamp;
 use crate::conf::Files;
 
 /// The largest file that is read, bytes.
@@ -50,6 +51,7 @@ impl Closure {
 #[derive(Debug, Default)]
 pub struct Disk {
     closure: Closure,
+    stamp: Stamp,
 }
 
 impl Disk {
@@ -63,9 +65,9 @@ impl Disk {
         &self.closure
     }
 
-    /// What was asked.
-    pub fn into_closure(self) -> Closure {
-        self.closure
+    /// What was asked, and how it looked just before.
+    pub fn into_parts(self) -> (Closure, Stamp) {
+        (self.closure, self.stamp)
     }
 }
 
@@ -85,6 +87,7 @@ impl Files for Disk {
     /// Fails for what is no regular file and for what is larger than [`LARGEST`]; never waits.
     fn read(&mut self, path: &Path) -> io::Result<Bytes> {
         self.closure.files.insert(path.to_owned());
+        self.stamp.note(path);
         let result = read(path);
         match &result {
             Ok(_) => self.closure.failed.remove(path),
@@ -167,6 +170,7 @@ impl Disk {
         {
             self.closure.failed.insert(directory.clone(), error.kind());
         }
+        self.stamp.note(&directory);
         self.closure.directories.insert(directory);
         for entry in listing.into_iter().flatten().flatten() {
             let Some(left) = budget.checked_sub(1) else { return };

@@ -16,6 +16,7 @@ mod run;
 pub mod serve;
 pub mod sitekey;
 pub mod source;
+pub mod stable;
 pub mod store;
 pub mod systemd;
 pub mod tftp;

@@ -1,9 +1,10 @@
 //! How the daemon starts, runs and stops.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use thiserror::Error;
@@ -22,8 +23,8 @@ use super::source::{Look, Source};
 use super::net::Listener;
 use super::store::Store;
 use super::{ami, control, export, journal, source, systemd, tftp, watch as watch_disk};
-use crate::base::{Time, report};
-use crate::family::Library;
+use crate::base::{Sources, Time, report};
+use crate::family::library;
 use crate::model::site::{Ami, Site};
 use crate::plan::offer::Offer;
 
@@ -121,7 +122,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 
     let (orders, _) = mpsc::channel(1);
     let outlets = Outlets { served: served_in, orders, export: export_in };
-    let core = Core::new(Arc::new(site), store, restored, Arc::new(Library::builtin()), outlets, now());
+    let core = Core::new(Arc::new(site), store, restored, Arc::new(library::load(Path::new(""), &BTreeMap::new(), &mut Sources::default())), outlets, now());
     let mut looker = Looker::new(Source::new(config, previous), events_in.clone(), &stop);
     let mut session = Session { events: events_in.clone(), current: None };
     tasks.spawn(signals(events_in, stop.clone()));
@@ -145,7 +146,8 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 /// Starts the TFTP service on the socket that systemd hands over, else on `[tftp] listen`.
 fn serve_files(site: &Site, served: watch::Receiver<Served>, report: mpsc::Sender<Event>, stop: &CancellationToken) -> Result<Option<JoinHandle<()>>, Failure> {
     let failure = |source| Failure::Listen { what: format!("TFTP {:?}", site.tftp.listen), source };
-    let listener = match (systemd::socket("tftp"), site.tftp.listen) {
+    let handed = systemd::udp_socket("tftp").map_err(failure)?;
+    let listener = match (handed, site.tftp.listen) {
         (Some(socket), _) => Listener::adopt(socket),
         (None, Some(address)) => Listener::bind(address),
         (None, None) => return Ok(None),
@@ -264,7 +266,8 @@ impl Looker {
         self.reading = None;
         let (source, look, closure) = result.map_err(|_| Failure::Task("reading"))?;
         self.source = Some(source);
-        let files = watch_disk::Closure::from(&closure);
+        let globs = closure.patterns.clone();
+        let files = watch_disk::Closure { files: closure.files, globs };
         tokio::task::block_in_place(|| self.watcher.set(&files));
         Ok(look)
     }
@@ -316,7 +319,7 @@ async fn looping(mut core: Core, mut inlets: Inlets, looker: &mut Looker, sessio
                 core.read(look?, now());
                 session.follow(&mut core).await;
                 if !std::mem::replace(&mut ready, true) {
-                    systemd::ready();
+                    systemd::ready("serving");
                 }
             }
             Some(event) = inlets.events.recv() => {
@@ -335,7 +338,9 @@ async fn looping(mut core: Core, mut inlets: Inlets, looker: &mut Looker, sessio
         }
         core.look(now());
         looker.go(&core);
-        watchdog.feed();
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.feed(Instant::now());
+        }
     }
     core.close().await;
     Ok(())

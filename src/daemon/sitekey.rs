@@ -105,7 +105,8 @@ pub fn load_or_create(path: &Path, state_knows: Option<Digest>) -> Result<SiteKe
     }
 }
 
-fn load(path: &Path) -> Result<SiteKey, SiteKeyError> {
+/// Loads the key that is there. Blocks.
+pub fn load(path: &Path) -> Result<SiteKey, SiteKeyError> {
     let read = |source| SiteKeyError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let mode = file.metadata().map_err(read)?.permissions().mode() & 0o7777;

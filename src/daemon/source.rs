@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::disk::{Closure, Disk};
 use super::store::Decided;
+use super::stable::{self, Stamp};
 use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Key, Level, Mac, Sources, Time};
 use crate::conf::{self, Conf, Status};
@@ -83,6 +84,8 @@ pub struct Reading {
     pub site: Site,
     /// The families.
     pub families: Library,
+    /// What changes with their overrides.
+    pub overrides: u64,
     /// sip.conf as Asterisk has it.
     pub conf: Conf,
     /// Its registrar and peers.
@@ -116,22 +119,22 @@ fn read_site(config: &Path, disk: &mut Disk, sources: &mut Sources) -> (Site, Ve
         // The daemon runs without the file.
         return (Site::at(config), Vec::new());
     }
-    let builtin = Library::builtin();
-    let known: Vec<&str> = builtin.names().collect();
-    let (site, more) = site::read(&conf, config, &known);
+    let builtin = family::library::builtin();
+    let known: BTreeSet<&str> = builtin.keys().filter_map(|file| file.split('/').next()).collect();
+    let (site, more) = site::read(&conf, config, &known.into_iter().collect::<Vec<_>>());
     (site, conf.diagnostics.into_iter().chain(more).collect())
 }
 
 /// Reads everything. `sip_conf` stands in for the configured one.
-pub fn read(config: &Path, sip_conf: Option<&Path>) -> Reading {
+pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let (mut sources, mut disk) = (Sources::default(), Disk::new());
     let (mut site, mut diagnostics) = read_site(config, &mut disk, &mut sources);
     let site_error = diagnostics.iter().any(|d| d.level == Level::Error);
     if let Some(other) = sip_conf {
         site.sip_conf = other.to_owned();
     }
-    let (families, more) = read_families(&site.families_dir, &mut disk, &mut sources);
-    diagnostics.extend(more);
+    let (families, overrides) = read_families(&site.families_dir, &mut disk, &mut sources);
+    diagnostics.extend(families.diagnostics.iter().cloned());
     let conf = conf::read(&site.sip_conf, folder(&site.sip_conf), &mut disk, &mut sources);
     diagnostics.extend(conf.diagnostics.iter().cloned());
     let (tags, more) = tag::attach(&conf);
@@ -143,11 +146,13 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> Reading {
     diagnostics.append(&mut phones.diagnostics);
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
-    Reading { sources, site, families, conf, sip, phones, statics, diagnostics, site_error, closure: disk.into_closure() }
+    let (closure, stamp) = disk.into_parts();
+    let reading = Reading { sources, site, families, overrides, conf, sip, phones, statics, diagnostics, site_error, closure };
+    (reading, stamp)
 }
 
 /// The built-in families with the files of the override folder in their place.
-fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library, Vec<Diagnostic>) {
+fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library, u64) {
     use conf::Files;
     let mut files = BTreeMap::new();
     let list = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<BTreeSet<_>>();
@@ -155,10 +160,17 @@ fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library
         for path in list(&family).into_iter().filter(|path| path.is_file()) {
             let Ok(bytes) = disk.read(&path) else { continue };
             let Ok(name) = path.strip_prefix(dir) else { continue };
-            files.insert(name.to_string_lossy().into_owned(), (path.clone(), bytes));
+            files.insert(name.to_string_lossy().into_owned(), bytes);
         }
     }
-    Library::with_overrides(&files, sources)
+    let overrides = fingerprint(&files);
+    (family::library::load(dir, &files, sources), overrides)
+}
+
+fn fingerprint(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The regular files in the static root, by name.
@@ -190,8 +202,11 @@ impl Reading {
         let mut said = Vec::new();
         let mut shared = Vec::new();
         let used: BTreeSet<&str> = self.phones.phones.values().map(|p| p.family.as_str()).collect();
-        for family in used.iter().filter_map(|name| self.families.get(name)) {
-            match family::shared(family, &around) {
+        let used = used.iter().filter_map(|name| Some((*name, self.families.get(name)?)));
+        let contexts: BTreeMap<&str, family::Context<'_>> =
+            used.map(|(name, family)| (name, family::Context::new(family, &around))).collect();
+        for context in contexts.values() {
+            match context.shared() {
                 Ok((artifacts, more)) => {
                     shared.extend(artifacts);
                     said.extend(more);
@@ -199,11 +214,11 @@ impl Reading {
                 Err(more) => said.extend(more),
             }
         }
-        let render = |phone: &Phone| match self.families.get(&phone.family) {
-            Some(family) => family::phone(family, phone, &around),
+        let render = |phone: &Phone| match contexts.get(phone.family.as_str()) {
+            Some(context) => context.phone(phone),
             None => Err(Vec::new()),
         };
-        let event = |family: &str| self.families.get(family).map(|f| f.event().to_owned()).unwrap_or_default();
+        let event = |name: &str| self.families.get(name).map(|f| f.push.event().to_owned()).unwrap_or_default();
         let held = self.phones.held.keys().copied().collect();
         let inputs = build::Inputs {
             phones: &self.phones.phones,
@@ -222,10 +237,8 @@ impl Reading {
     /// A number that changes when anything does that the files of phones other than their peers
     /// depend on.
     fn surroundings(&self, server: IpAddr, timezone: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics).hash(&mut hasher);
-        self.families.fingerprint().hash(&mut hasher);
-        hasher.finish()
+        let text = format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics);
+        fingerprint(&(text, self.overrides))
     }
 }
 
@@ -256,7 +269,8 @@ impl Source {
 
     /// One look. Blocks.
     pub fn look(&mut self, previous: &Generation, decided: &Decided, accepted: Option<&str>, now: Time) -> (Look, Closure) {
-        let mut reading = stable(|| read(&self.config, None));
+        let stable::Look { value: mut reading, settled } = stable::stable(|| read(&self.config, None));
+        let unsettled = (!settled).then(|| "the files are still being written".to_owned());
         let site_hold = reading.site_error.then(|| {
             // The last good settings stay in force as a whole.
             if let Some(good) = &self.site {
@@ -279,7 +293,7 @@ impl Source {
                 let made = self.build(&reading, server, &zone, &key, previous, now);
                 name_held(&made.held, &made.diagnostics, &reading, &mut held);
                 let reason = guard::hold(Some(previous), &made.generation, &look(&reading), accepted == Some(&fingerprint));
-                hold = site_hold.or(reason);
+                hold = site_hold.or(unsettled).or(reason);
                 reading.diagnostics.extend(made.diagnostics);
                 built = Arc::new(made.generation);
             }
@@ -336,12 +350,12 @@ impl Source {
         }
         next.server_address = Some(server);
         next.timezone = Some(zone.clone());
-        match sitekey::load_or_create(&reading.site.site_key, decided.key.as_deref()) {
-            Ok((key, notes)) => {
-                let said = notes.into_iter().map(|text| Diagnostic::warning(&SITE_KEY, text));
-                reading.diagnostics.extend(said);
-                next.key = Some(sitekey::fingerprint(&key));
-                (next, Ok((server, zone, key)))
+        match sitekey::load_or_create(&reading.site.site_key, decided.key) {
+            Ok(found) => {
+                let exposed = found.warning.map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
+                reading.diagnostics.extend(exposed);
+                next.key = Some(sitekey::fingerprint(&found.key));
+                (next, Ok((server, zone, found.key)))
             }
             Err(error) => {
                 reading.diagnostics.push(Diagnostic::error(&SITE_KEY, error.to_string()));

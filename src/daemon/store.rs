@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
-use crate::base::{Mac, Time};
+use crate::base::{Digest, Mac, Time};
 use crate::family::Artifact;
 use crate::plan::generation::{Generation, PhonePart};
 use crate::plan::intents::Intents;
@@ -28,7 +28,7 @@ pub struct Decided {
     /// `timezone`, chosen at the first start.
     pub timezone: Option<String>,
     /// The fingerprint of the site key.
-    pub key: Option<String>,
+    pub key: Option<Digest>,
     /// The fingerprint of the sip.conf that Asterisk is known to have loaded.
     pub loaded: Option<String>,
 }

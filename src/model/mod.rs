@@ -4,6 +4,7 @@ pub mod peer;
 pub mod phone;
 pub mod site;
 pub mod tag;
+pub mod zone;
 
 #[cfg(test)]
 pub(crate) mod testing;
