@@ -4,3 +4,4 @@ pub mod peer;
 pub mod phone;
 pub mod site;
 pub mod tag;
+pub mod zone;
