@@ -7,7 +7,32 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::base::{Diagnostic, Span, Text};
+use crate::base::{Code, Diagnostic, Sources, Span, Text};
+
+mod codes;
+mod ere;
+mod filter;
+mod fingerprint;
+mod include;
+mod items;
+mod lex;
+mod memory;
+mod parse;
+mod resolve;
+pub mod show;
+
+pub use fingerprint::fingerprint;
+pub use memory::Memory;
+
+/// Every kind of message about the language.
+pub static CODES: &[&Code] = codes::CODES;
+
+/// Reads the configuration that begins with the file `top` as Asterisk does when `etc` is its
+/// configuration directory; relative paths (of `top`, too) are relative to `etc`. What was read is
+/// added to `sources`. At most 1000 files and 64 MiB are read.
+pub fn read(top: &Path, etc: &Path, files: &mut dyn Files, sources: &mut Sources) -> Conf {
+    include::read(top, etc, files, sources)
+}
 
 /// The files that a reading may ask for.
 pub trait Files {
@@ -115,3 +140,6 @@ impl Section {
         self.entries.iter().filter(move |e| e.name.is(key))
     }
 }
+
+#[cfg(test)]
+mod tests;

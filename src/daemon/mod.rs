@@ -1,3 +1,4 @@
 //! Everything that touches the world: sockets, files, clocks, tasks.
 
+pub mod disk;
 pub mod event;

@@ -1,0 +1,157 @@
+//! The text after `+` in a header's options: which section it means.
+
+use super::Section;
+use super::ere::{Ere, Exhausted};
+
+/// `name=value` pairs joined by `&`, all of which must match.
+pub(super) struct Filter {
+    pairs: Vec<Pair>,
+}
+
+enum Pair {
+    /// `TEMPLATES=include`.
+    Include,
+    /// `TEMPLATES=restrict`.
+    Restrict,
+    Regex(Ere, Ere),
+    /// No `=`, nothing behind it, an unknown `TEMPLATES=`, or an expression that does not compile.
+    Never,
+}
+
+impl Filter {
+    /// Reads it; an empty filter means any section that is not a template.
+    pub(super) fn new(text: &[u8]) -> Self {
+        let mut rest = Some(text);
+        let pairs = std::iter::from_fn(|| token(&mut rest, b'&')).map(pair).collect();
+        Self { pairs }
+    }
+
+    /// Whether it holds for a section; every step costs fuel.
+    pub(super) fn holds(&self, section: &Section, fuel: &mut u64) -> Result<bool, Exhausted> {
+        *fuel = fuel.checked_sub(1).ok_or(Exhausted)?;
+        let mut templates = false;
+        for pair in &self.pairs {
+            let found = match pair {
+                Pair::Include => true,
+                Pair::Restrict => section.template,
+                Pair::Regex(name, value) => any(section, name, value, fuel)?,
+                Pair::Never => false,
+            };
+            if !found {
+                return Ok(false);
+            }
+            templates |= matches!(pair, Pair::Include | Pair::Restrict);
+        }
+        Ok(templates || !section.template)
+    }
+}
+
+fn any(section: &Section, name: &Ere, value: &Ere, fuel: &mut u64) -> Result<bool, Exhausted> {
+    for entry in &section.entries {
+        if name.search(entry.name.as_bytes(), fuel)?
+            && value.search(entry.value.as_bytes(), fuel)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn pair(text: &[u8]) -> Pair {
+    let mut rest = Some(text);
+    let (Some(name), Some(value)) = (token(&mut rest, b'='), token(&mut rest, b'=')) else {
+        return Pair::Never;
+    };
+    if name == b"TEMPLATES" {
+        return match value.to_ascii_lowercase().as_slice() {
+            b"include" => Pair::Include,
+            b"restrict" => Pair::Restrict,
+            _ => Pair::Never,
+        };
+    }
+    match (Ere::new(name), Ere::new(value)) {
+        (Some(name), Some(value)) => Pair::Regex(name, value),
+        _ => Pair::Never,
+    }
+}
+
+/// Asterisk's own `strsep`: a separator inside quotes or behind `\` does not count, nothing left is
+/// no token, and a token loses its blanks and one pair of quotes.
+fn token<'a>(rest: &mut Option<&'a [u8]>, separator: u8) -> Option<&'a [u8]> {
+    let text = rest.take().filter(|text| !text.is_empty())?;
+    let mut quotes = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] == b'\\' {
+            at += 2;
+        }
+        let Some(&byte) = text.get(at) else { break };
+        if byte == b'\'' || byte == b'"' {
+            if quotes.last() == Some(&byte) {
+                quotes.pop();
+            } else if quotes.len() == 7 {
+                return None;
+            } else {
+                quotes.push(byte);
+            }
+        }
+        if byte == separator && quotes.is_empty() {
+            *rest = Some(&text[at + 1..]);
+            return Some(strip(&text[..at]));
+        }
+        at += 1;
+    }
+    Some(strip(text))
+}
+
+fn strip(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|b| *b > 32).unwrap_or(text.len());
+    let end = text.iter().rposition(|b| *b > 32).map_or(start, |at| at + 1);
+    match text[start..end] {
+        [quote @ (b'\'' | b'"'), ref inner @ .., last] if quote == last => inner,
+        _ => &text[start..end],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{FileId, Span, Text};
+    use crate::conf::Entry;
+
+    fn section(template: bool) -> Section {
+        let span = Span::whole(FileId(0));
+        let entry = Entry {
+            name: Text::from("type"),
+            value: Text::from("endpoint"),
+            name_span: span,
+            span,
+            inherited: false,
+        };
+        let name = Text::from("a");
+        Section { name, template, bases: Vec::new(), span, entries: vec![entry] }
+    }
+
+    #[track_caller]
+    fn check(filter: &str, plain: bool, template: bool) {
+        let filter = Filter::new(filter.as_bytes());
+        let got = [false, true].map(|t| filter.holds(&section(t), &mut 10_000));
+        assert_eq!(got, [Ok(plain), Ok(template)]);
+    }
+
+    #[test]
+    fn chooses_by_contents_and_by_being_a_template() {
+        check("", true, false);
+        check("type=end", true, false);
+        check(" type = end ", true, false);
+        check("'type'=\"^endpoint$\"", true, false);
+        check("Type=end", false, false);
+        check("type=end&TEMPLATES=include", true, true);
+        check("TEMPLATES=Restrict", false, true);
+        check("TEMPLATES=other", false, false);
+        check("type", false, false);
+        check("type=", false, false);
+        check("type=(x", false, false);
+        check("&", false, false);
+    }
+}

@@ -1,0 +1,43 @@
+//! Files that are on no disk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::Files;
+
+/// A few files in memory, for texts that are on no disk and for tests. Its patterns know only a
+/// single `*`.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(BTreeMap<PathBuf, Bytes>);
+
+impl Memory {
+    /// Adds a file.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, bytes: impl Into<Bytes>) -> Self {
+        self.0.insert(path.into(), bytes.into());
+        self
+    }
+}
+
+impl Files for Memory {
+    fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
+        let pattern = pattern.as_os_str().as_encoded_bytes();
+        let star = pattern.iter().position(|b| *b == b'*');
+        let fits = |path: &&PathBuf| {
+            let path = path.as_os_str().as_encoded_bytes();
+            star.map_or(path == pattern, |at| {
+                path.len() + 1 >= pattern.len()
+                    && path.starts_with(&pattern[..at])
+                    && path.ends_with(&pattern[at + 1..])
+            })
+        };
+        self.0.keys().filter(fits).cloned().collect()
+    }
+
+    fn read(&mut self, path: &Path) -> io::Result<Bytes> {
+        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}

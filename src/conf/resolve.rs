@@ -1,0 +1,244 @@
+//! Sections as Asterisk collects them: templates, `(+)`, inheritance by copying, `+=`.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::ere::Exhausted;
+use super::filter::Filter;
+use super::lex::{Line, View};
+use super::{Entry, Section};
+use crate::base::{Span, Text};
+
+/// Bytes of a section's name that Asterisk keeps.
+pub(super) const NAME: usize = 79;
+
+/// The most values that one reading holds, copied ones counted (some 200 MiB).
+pub(super) const ENTRIES: usize = 2_000_000;
+
+/// The most steps of looking through sections and copying values for `+=` and `(+filter)`.
+const FUEL: u64 = 1 << 28;
+
+/// Why a header or a key cannot be taken.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// No section of this name to inherit from.
+    NoBase(Text, Span),
+    /// No section for a `(+)`.
+    NoTarget(Span),
+    /// Asterisk would copy a section into itself for ever.
+    Endless(Span),
+    /// More work or memory than one reading may take.
+    TooMuch,
+}
+
+impl From<Exhausted> for Refusal {
+    fn from(_: Exhausted) -> Self {
+        Refusal::TooMuch
+    }
+}
+
+/// All sections read so far.
+pub(super) struct Store {
+    pub(super) sections: Vec<Section>,
+    /// The section most recently opened anywhere: a file begins in it.
+    pub(super) current: Option<usize>,
+    /// Sections by lower-case name, in order.
+    named: HashMap<Vec<u8>, Vec<usize>>,
+    entries: usize,
+    fuel: u64,
+}
+
+/// What a header's options act on: the section that it begins, or one found by `(+)`.
+enum Target {
+    New(Section),
+    Old(usize),
+}
+
+impl Store {
+    pub(super) fn new() -> Self {
+        Self { sections: Vec::new(), current: None, named: HashMap::new(), entries: 0, fuel: FUEL }
+    }
+
+    /// Opens a section, or finds the one that a `(+)` names.
+    pub(super) fn header(
+        &mut self,
+        line: Line<'_>,
+        whole: Span,
+        name: View<'_>,
+        options: Option<View<'_>>,
+    ) -> Result<usize, Refusal> {
+        let mut target = Target::New(Section {
+            name: name.part(0..name.bytes.len().min(NAME)).text(line),
+            template: false,
+            bases: Vec::new(),
+            span: name.span(line, whole),
+            entries: Vec::new(),
+        });
+        for option in options.into_iter().flat_map(split) {
+            let span = option.span(line, whole);
+            match option.bytes {
+                b"!" => self.target(&mut target).template = true,
+                [b'+', filter @ ..] => target = self.append_to(target, name.bytes, filter, span)?,
+                base => self.inherit(&mut target, base, span)?,
+            }
+        }
+        let index = match target {
+            Target::Old(index) => index,
+            Target::New(section) => self.open(section),
+        };
+        Ok(index)
+    }
+
+    fn open(&mut self, section: Section) -> usize {
+        let index = self.sections.len();
+        let key = section.name.as_bytes().to_ascii_lowercase();
+        self.named.entry(key).or_default().push(index);
+        self.sections.push(section);
+        self.current = Some(index);
+        index
+    }
+
+    fn target<'a>(&'a mut self, target: &'a mut Target) -> &'a mut Section {
+        match target {
+            Target::New(section) => section,
+            Target::Old(index) => &mut self.sections[*index],
+        }
+    }
+
+    /// The first section of this name for which `filter` holds; an empty name is any section's.
+    fn find(&mut self, name: &[u8], filter: &Filter) -> Result<Option<usize>, Exhausted> {
+        let Self { sections, fuel, named, .. } = self;
+        if name.is_empty() {
+            return first(0..sections.len(), sections, filter, fuel);
+        }
+        let candidates = named.get(&name.to_ascii_lowercase()).into_iter().flatten().copied();
+        first(candidates, sections, filter, fuel)
+    }
+
+    /// `(+…)`: what the header had inherited moves to the end of the section found.
+    fn append_to(
+        &mut self,
+        target: Target,
+        name: &[u8],
+        filter: &[u8],
+        span: Span,
+    ) -> Result<Target, Refusal> {
+        let found = self.find(name, &Filter::new(filter))?.ok_or(Refusal::NoTarget(span))?;
+        if let Target::New(section) = target {
+            self.sections[found].template |= section.template;
+            self.sections[found].entries.extend(section.entries);
+            self.current = Some(found);
+        }
+        Ok(Target::Old(found))
+    }
+
+    /// Copies the values that the base has now.
+    fn inherit(&mut self, target: &mut Target, name: &[u8], span: Span) -> Result<(), Refusal> {
+        let any = Filter::new(b"TEMPLATES=include");
+        let Some(base) = self.find(name, &any)? else {
+            return Err(Refusal::NoBase(Text::from(name), span));
+        };
+        if matches!(target, Target::Old(index) if *index == base)
+            && !self.sections[base].entries.is_empty()
+        {
+            return Err(Refusal::Endless(span));
+        }
+        self.count(self.sections[base].entries.len())?;
+        let from = &self.sections[base];
+        let name = from.name.clone();
+        let copies: Vec<Entry> =
+            from.entries.iter().map(|entry| Entry { inherited: true, ..entry.clone() }).collect();
+        let into = self.target(target);
+        into.bases.push(name);
+        into.entries.extend(copies);
+        Ok(())
+    }
+
+    fn count(&mut self, more: usize) -> Result<(), Refusal> {
+        self.entries = self.entries.saturating_add(more);
+        if self.entries > ENTRIES { Err(Refusal::TooMuch) } else { Ok(()) }
+    }
+
+    /// `name = value`.
+    pub(super) fn set(&mut self, section: usize, entry: Entry) -> Result<(), Refusal> {
+        self.count(1)?;
+        self.sections[section].entries.push(entry);
+        Ok(())
+    }
+
+    /// `name += more`: extends the last value of exactly this name, and stores the result over the
+    /// first one that equals it without case (any of that name when it was empty), as Asterisk does.
+    pub(super) fn append(
+        &mut self,
+        section: usize,
+        mut entry: Entry,
+        more: &[u8],
+    ) -> Result<(), Refusal> {
+        let entries = &mut self.sections[section].entries;
+        let Some(old) = entries.iter().rev().find(|e| e.name == entry.name) else {
+            self.fuel = spend(self.fuel, entries.len())?;
+            return self.set(section, entry);
+        };
+        let was = old.value.clone();
+        self.fuel = spend(self.fuel, entries.len() + was.as_bytes().len() + more.len())?;
+        entry.value = joined(was.as_bytes(), more);
+        let same = |e: &Entry| {
+            e.name.as_bytes().eq_ignore_ascii_case(entry.name.as_bytes())
+                && (was.is_empty() || e.value.as_bytes().eq_ignore_ascii_case(was.as_bytes()))
+        };
+        if let Some(first) = entries.iter().position(same) {
+            entries[first] = entry;
+        }
+        Ok(())
+    }
+
+    /// Names that could have been meant.
+    pub(super) fn nearest(&self, name: &Text) -> Option<String> {
+        let wanted = name.chars();
+        let names: Vec<_> = self.sections.iter().take(1000).map(|s| s.name.chars()).collect();
+        let names = names.iter().map(AsRef::as_ref).filter(|n: &&str| n.len() <= NAME);
+        if wanted.len() > NAME {
+            return None;
+        }
+        crate::base::nearest::nearest(wanted.as_ref(), names).map(str::to_owned)
+    }
+}
+
+fn first(
+    mut candidates: impl Iterator<Item = usize>,
+    sections: &[Section],
+    filter: &Filter,
+    fuel: &mut u64,
+) -> Result<Option<usize>, Exhausted> {
+    candidates
+        .find_map(|at| match filter.holds(&sections[at], fuel) {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(at)),
+            Err(error) => Some(Err(error)),
+        })
+        .transpose()
+}
+
+fn spend(fuel: u64, steps: usize) -> Result<u64, Refusal> {
+    fuel.checked_sub(steps as u64).ok_or(Refusal::TooMuch)
+}
+
+/// Old and new text with the outer blanks gone.
+fn joined(old: &[u8], more: &[u8]) -> Text {
+    let all = [old, more].concat();
+    let start = all.iter().position(|b| *b > 32).unwrap_or(all.len());
+    let end = all.iter().rposition(|b| *b > 32).map_or(start, |at| at + 1);
+    Text::new(Bytes::from(all).slice(start..end))
+}
+
+/// The options between their commas; nothing is one empty option.
+fn split(options: View<'_>) -> impl Iterator<Item = View<'_>> {
+    let mut rest = Some(options);
+    std::iter::from_fn(move || {
+        let now = rest?;
+        let comma = now.find(b',');
+        rest = comma.map(|at| now.from(at + 1));
+        Some(now.part(0..comma.unwrap_or(now.bytes.len())))
+    })
+}
