@@ -1,16 +1,55 @@
 //! Families are data: a manifest, templates and cases. What is computed is computed here and has a
 //! name; a template only places values.
 
+pub mod check;
+mod clock;
+mod firmware;
+mod fit;
+pub mod key;
+pub mod library;
+pub mod manifest;
+mod peers;
+mod raw;
+pub mod render;
+mod template;
+mod values;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, FileName, Key};
+use crate::base::{Code, Digest, FileName, Key};
 use crate::model::peer::Registrar;
-use crate::model::phone::Phone;
 use crate::model::site::Site;
+
+pub use check::keys;
+pub use library::Library;
+pub use manifest::Family;
+pub use render::{Context, Outcome, phone, shared};
+
+/// Every code of this module.
+pub static CODES: &[&Code] = &[
+    &manifest::MANIFEST,
+    &template::TEMPLATE,
+    &check::UNSOUND,
+    &fit::LIMIT,
+    &fit::CHARACTER,
+    &raw::VALUE,
+    &raw::UNKNOWN,
+    &raw::FIXED,
+    &peers::MD5SECRET,
+    &peers::NO_SECRET,
+    &peers::TRANSPORT,
+    &peers::LINES,
+    &peers::MODEL,
+    &peers::MESSAGES,
+    &clock::TIMEZONE,
+    &firmware::FIRMWARE,
+    &fit::COUNTERPART,
+    &render::PROFILE,
+];
 
 /// Everything beside the phone itself that shapes its files.
 #[derive(Clone, Debug)]
@@ -91,6 +130,3 @@ pub struct Variant {
 
 /// What [`render`] makes of one phone: at least one variant, [`Step::default`] first.
 pub type Rendered = Vec<Variant>;
-
-#[doc(hidden)]
-pub fn _phone(_: &Phone) {}
