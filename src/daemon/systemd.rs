@@ -1,7 +1,16 @@
 //! What systemd is told (`sd_notify(3)`), and what it hands over. Without systemd nothing happens.
 
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{
+    ControlMessage, MsgFlags, SockType, UnixAddr, getsockopt, sendmsg, sockopt,
+};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use sd_notify::NotifyState;
 
 /// The daemon serves: the unit is started, or its reload is over.
@@ -36,6 +45,39 @@ fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "cannot tell systemd");
     }
+}
+
+/// The UDP socket that a socket unit opened for us under `FileDescriptorName=` `name` (`tftp`);
+/// none without such a unit. By name, never by place: ports must not be swapped.
+pub fn udp_socket(name: &str) -> io::Result<Option<UdpSocket>> {
+    let Some((fd, _)) = sd_notify::listen_fds_with_names()?.find(|(_, given)| given == name) else {
+        return Ok(None);
+    };
+    let socket = own(fd)?;
+    if getsockopt(&socket, sockopt::SockType)? != SockType::Datagram {
+        let text = format!("systemd's socket {name} is no datagram socket");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(Some(UdpSocket::from(socket)))
+}
+
+/// A duplicate of an inherited descriptor that is ours to close. To own a bare number is unsafe
+/// code; a descriptor that comes out of a message is new, and owned by whoever receives it.
+fn own(fd: RawFd) -> io::Result<OwnedFd> {
+    let (from, to) = UnixDatagram::pair()?;
+    let fds = [fd];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let flags = MsgFlags::empty();
+    sendmsg::<UnixAddr>(from.as_raw_fd(), &[IoSlice::new(b"x")], &rights, flags, None)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(&to, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let rights = |message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    };
+    control.drain().find_map(rights).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Systemd's watchdog. Only the core's own loop feeds it: a stuck core is a dead daemon.
@@ -130,5 +172,47 @@ mod tests {
         assert_eq!(hear(), "STATUS=2 phones\n");
         assert_eq!(hear(), "WATCHDOG=1\n");
         assert_eq!(hear(), "STOPPING=1\n");
+    }
+
+    /// The child of the next test: answers one packet on the socket named `tftp`.
+    #[test]
+    #[ignore = "runs as the child process of the test below"]
+    fn child_answers() {
+        assert!(udp_socket("dhcp").unwrap().is_none());
+        let socket = udp_socket("tftp").unwrap().unwrap();
+        let mut buffer = [0; 16];
+        let (length, asker) = socket.recv_from(&mut buffer).unwrap();
+        socket.send_to(&buffer[..length], asker).unwrap();
+        assert!(udp_socket("stream").is_err(), "no datagram socket");
+    }
+
+    #[test]
+    fn a_socket_of_systemd_is_found_by_its_name() {
+        let (socket, asker) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+        let (socket, asker) = (socket.unwrap(), asker.unwrap());
+        asker.connect(socket.local_addr().unwrap()).unwrap();
+        asker.send(b"hello").unwrap();
+        let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        // The shell puts the sockets where systemd would: from 3 on.
+        let script = "exec 3<&1 4<&0 1>&2
+            LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=stream:tftp exec \"$0\" \"$@\"";
+        let child = Command::new("sh")
+            .args(["-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "daemon::systemd::tests::child_answers", "--ignored"])
+            .stdin(OwnedFd::from(socket))
+            .stdout(OwnedFd::from(stream))
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        asker.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut buffer = [0; 16];
+        let length = asker.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"hello");
+    }
+
+    #[test]
+    fn without_systemd_there_is_no_socket() {
+        assert!(udp_socket("tftp").unwrap().is_none());
     }
 }
