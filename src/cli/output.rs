@@ -8,27 +8,27 @@ use crate::control::client::ClientError;
 use crate::control::{Answer, ErrorKind};
 
 /// Writes a line; a reader that is gone (`handset status | head`) is no error.
-pub fn line(text: impl AsRef<str>) {
+pub(super) fn line(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stdout(), "{}", text.as_ref());
 }
 
 /// Writes bytes as they are.
-pub fn bytes(bytes: &[u8]) {
+pub(super) fn bytes(bytes: &[u8]) {
     let _ = std::io::stdout().write_all(bytes);
 }
 
 /// Writes a complaint.
-pub fn complain(text: impl AsRef<str>) {
+pub(super) fn complain(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr(), "handset: {}", text.as_ref());
 }
 
 /// Whether colours make sense.
-pub fn colour() -> bool {
+pub(super) fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// A table with a head; never wrapped when nobody looks at it in a terminal.
-pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(head.to_vec()).add_rows(rows);
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -40,13 +40,13 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
 }
 
 /// Tells why the daemon could not be asked, and gives the exit code.
-pub fn unreachable(error: &ClientError) -> u8 {
+pub(super) fn unreachable(error: &ClientError) -> u8 {
     complain(error.to_string());
     if matches!(error, ClientError::Denied(_)) { super::DENIED } else { super::UNREACHABLE }
 }
 
 /// Tells what the daemon refused or answered unexpectedly, and gives the exit code.
-pub fn refused(answer: Option<Answer>) -> u8 {
+pub(super) fn refused(answer: Option<Answer>) -> u8 {
     match answer {
         Some(Answer::Error { kind, message }) => {
             complain(message);
@@ -68,6 +68,6 @@ pub fn refused(answer: Option<Answer>) -> u8 {
 }
 
 /// Whether a person looks at standard output.
-pub fn terminal() -> bool {
+pub(super) fn terminal() -> bool {
     std::io::stdout().is_terminal()
 }

@@ -100,9 +100,7 @@ impl Catalog for Shelf {
                 Some(mac) => own(&served, mac, &name),
                 None => Found::Missing,
             },
-            None => {
-                served.root.map_or(Found::Missing, |root| Found::Static(root.join(name.as_str())))
-            }
+            None => served.root.and_then(|root| inside(&root, &name)).map_or(Found::Missing, Found::Static),
         }
     }
 }

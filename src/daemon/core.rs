@@ -239,11 +239,11 @@ impl Core {
     fn advance(&mut self, built: Arc<Generation>, now: Time) {
         let old = self.offer.newest.clone();
         let newest = if built.same_bytes(&old) { old } else { built };
-        self.reoffer(newest, now);
+        let loaded = self.loads(&newest, now);
+        self.reoffer(newest, loaded);
     }
 
-    fn reoffer(&mut self, newest: Arc<Generation>, now: Time) {
-        let loaded = self.next_load(&newest, now) == Next::Loaded;
+    fn reoffer(&mut self, newest: Arc<Generation>, loaded: bool) {
         let next = offer(&newest, Some(&self.offer), loaded);
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
@@ -264,7 +264,23 @@ impl Core {
         self.ran.retain(|mac, _| next.phones.contains_key(mac));
     }
 
-    /// Asks whether Asterisk has loaded what is on disk, and does what follows.
+    /// Whether Asterisk has loaded what is on disk; it is asked to where that is due.
+    fn loads(&mut self, newest: &Generation, now: Time) -> bool {
+        match self.next_load(newest, now) {
+            Next::Loaded => return true,
+            Next::Ask => {
+                info!("asking Asterisk to reload chan_sip");
+                self.order(Order::Reload);
+            }
+            Next::Look if now.since(self.relisted) >= RELIST => {
+                self.relisted = now;
+                self.order(Order::Relist);
+            }
+            Next::Look | Next::Wait => {}
+        }
+        false
+    }
+
     fn next_load(&mut self, newest: &Generation, now: Time) -> Next {
         let Some(look) = &self.look else { return Next::Wait };
         let wanted = Wanted { fingerprint: &look.fingerprint, since: look.at, fit: look.hold.is_none() && !look.unfit };
@@ -341,7 +357,9 @@ impl Core {
     pub fn look(&mut self, now: Time) {
         if let Some(look) = &self.look {
             let newest = if look.hold.is_none() && !look.built.same_bytes(&self.offer.newest) { look.built.clone() } else { self.newest() };
-            self.load(&newest, now);
+            if self.loads(&newest, now) && waiting(&self.offer).next().is_some() {
+                self.reoffer(newest, true);
+            }
         }
         let done = fulfilled(&self.offer, &self.observed, &self.intents);
         self.reconcile(now);
@@ -352,21 +370,6 @@ impl Core {
         if !dirty.is_empty() {
             let phones = &self.observed.phones;
             self.store.save_phones(dirty.iter().map(|mac| (*mac, phones.get(mac))));
-        }
-    }
-
-    fn load(&mut self, newest: &Arc<Generation>, now: Time) {
-        match self.next_load(newest, now) {
-            Next::Ask => {
-                info!("asking Asterisk to reload chan_sip");
-                self.order(Order::Reload);
-            }
-            Next::Look if now.since(self.relisted) >= RELIST => {
-                self.relisted = now;
-                self.order(Order::Relist);
-            }
-            Next::Loaded if waiting(&self.offer).next().is_some() => self.reoffer(newest.clone(), now),
-            _ => {}
         }
     }
 

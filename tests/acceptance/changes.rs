@@ -59,10 +59,10 @@ async fn exactly_the_changed_phone_is_told_and_proved() {
     assert_eq!(boots(&desks), expected);
     let mut times: Vec<u64> = desks.iter().flat_map(last_notify).collect();
     times.sort_unstable();
-    assert_eq!(times.len(), COUNT.into());
+    assert_eq!(times.len(), usize::from(COUNT));
     let spread = Duration::from_millis(times[times.len() - 1] - times[0]);
     assert!(spread >= pace * u32::from(COUNT - 2), "20 phones at 5 a second were told within {spread:?}");
-    assert!(desks.iter().all(|d| d.state().flash.get("preferred_codec").as_deref() == Some("g711alaw")));
+    assert!(desks.iter().all(|d| d.state().flash.get("preferred_codec") == "g711alaw"));
 }
 
 fn last_notify(desk: &Phone) -> Option<u64> {

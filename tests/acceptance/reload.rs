@@ -20,12 +20,12 @@ async fn a_boot_between_save_and_reload_gets_what_asterisk_accepts() {
     site.until("the change waits", SOON, |site| site.status().reload.contains("1 phones keep")).await;
     first.power_cycle().await;
     first.wait(SOON, |s| s.boots == 2 && s.all_registered()).await.unwrap();
-    assert_eq!(first.state().flash.get("line1_password").as_deref(), Some("hush-101-hush"));
+    assert_eq!(first.state().flash.get("line1_password"), "hush-101-hush");
     quiet(1.0).await;
     assert_eq!(first.state().notifies, 0);
     site.asterisk("module reload chan_sip.so");
     first.wait(SOON, |s| s.boots == 3 && s.all_registered()).await.unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
-    assert_eq!(first.state().flash.get("line1_password").as_deref(), Some("new-secret"));
+    assert_eq!(first.state().flash.get("line1_password"), "new-secret");
     site.until_current(1).await;
 }
 

@@ -1,7 +1,6 @@
 //! A site for one test: a real Asterisk, `handsetd`, phones; all ended when it is dropped.
 
 use std::fs;
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,30 +13,31 @@ use simphone::{Config, Model, Phone};
 use tempfile::TempDir;
 
 /// Generous: what takes longer is a failure, whatever the machine.
-pub const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 static NETS: AtomicU8 = AtomicU8::new(10);
 
-pub struct Site {
-    pub dir: TempDir,
-    pub ami_port: u16,
-    pub tftp: SocketAddr,
-    pub etc: PathBuf,
+pub(crate) struct Site {
+    pub(crate) dir: TempDir,
+    pub(crate) ami_port: u16,
+    pub(crate) sip_port: String,
+    pub(crate) tftp: SocketAddr,
+    pub(crate) etc: PathBuf,
     /// More lines of `[general]` of handset.conf, and more sections.
-    pub general: String,
-    pub sections: String,
-    pub ami_secret: String,
+    pub(crate) general: String,
+    pub(crate) sections: String,
+    pub(crate) ami_secret: String,
     net: u8,
     daemon: Option<Child>,
 }
 
 /// The MAC of phone `n`.
-pub fn mac(n: u8) -> String {
+pub(crate) fn mac(n: u8) -> String {
     format!("00:18:b9:00:00:{n:02x}")
 }
 
 /// A `[general]` that suits 7940s, and a template for desks.
-pub const HEAD: &str = "[general]
+pub(crate) const HEAD: &str = "[general]
 context=phones
 udpbindaddr=127.0.0.1:@SIP_PORT@
 allowguest=no
@@ -64,26 +64,26 @@ language=en
 ";
 
 /// `[general]`, the template, and phones 1 to `count` with one line each: peer `100+n`.
-pub fn phones(count: u8) -> String {
+pub(crate) fn phones(count: u8) -> String {
     HEAD.to_owned() + &(1..=count).map(phone).collect::<String>()
 }
 
 /// The section of phone `n`'s only peer.
-pub fn phone(n: u8) -> String {
+pub(crate) fn phone(n: u8) -> String {
     let name = 100 + u32::from(n);
     format!("[{name}](desk) ;MAC={}\ncallerid=\"User {n}\" <{name}>\nsecret=hush-{name}-hush\n\n", mac(n))
 }
 
 impl Site {
     /// Starts Asterisk with `sip_conf` (`@SIP_PORT@` is filled in) and the daemon.
-    pub async fn start(sip_conf: &str) -> Self {
+    pub(crate) async fn start(sip_conf: &str) -> Self {
         let mut site = Self::prepare(sip_conf);
         site.run().await;
         site
     }
 
     /// Starts Asterisk alone; set more and call [`Site::run`].
-    pub fn prepare(sip_conf: &str) -> Self {
+    pub(crate) fn prepare(sip_conf: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("handset-test.").tempdir_in("/tmp").unwrap();
         let conf = dir.path().join("conf");
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/conf16");
@@ -103,6 +103,7 @@ impl Site {
         fs::create_dir(dir.path().join("tftp")).unwrap();
         Self {
             ami_port: value("AMI_PORT").parse().unwrap(),
+            sip_port: value("SIP_PORT"),
             etc: value("ETC").into(),
             tftp: port,
             general: String::new(),
@@ -114,15 +115,15 @@ impl Site {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("handset.conf")
     }
 
-    pub fn write_config(&self) {
+    pub(crate) fn write_config(&self) {
         let text = format!(
             "[general]\nsip_conf={etc}/sip.conf\nserver_address=127.0.0.1\nstate_dir={dir}/state\n\
              control_socket={dir}/control\ntimezone=Europe/Berlin\n{general}\n\
@@ -141,12 +142,12 @@ impl Site {
     }
 
     /// Starts the daemon and waits until it answers.
-    pub async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         self.write_config();
         self.run_with("info").await;
     }
 
-    pub async fn run_with(&mut self, log: &str) {
+    pub(crate) async fn run_with(&mut self, log: &str) {
         let file = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_handsetd"))
             .args(["--log", log, "--config"])
@@ -161,14 +162,14 @@ impl Site {
     }
 
     /// kill -9.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.daemon.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM, and its exit code.
-    pub async fn stop(&mut self) -> i32 {
+    pub(crate) async fn stop(&mut self) -> i32 {
         let mut child = self.daemon.take().unwrap();
         nix::sys::signal::kill(pid(&child), nix::sys::signal::SIGTERM).unwrap();
         let began = Instant::now();
@@ -181,72 +182,70 @@ impl Site {
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("daemon.log")).unwrap()
     }
 
-    pub fn sip_conf(&self) -> String {
+    pub(crate) fn sip_conf(&self) -> String {
         fs::read_to_string(self.etc.join("sip.conf")).unwrap()
     }
 
     /// Saves sip.conf as most editors do: another file, renamed over.
-    pub fn save(&self, text: &str) {
+    pub(crate) fn save(&self, text: &str) {
         let temp = self.etc.join(".sip.conf.swp");
-        fs::write(&temp, text).unwrap();
+        fs::write(&temp, text.replace("@SIP_PORT@", &self.sip_port)).unwrap();
         fs::rename(temp, self.etc.join("sip.conf")).unwrap();
     }
 
-    pub fn edit(&self, from: &str, to: &str) {
+    pub(crate) fn edit(&self, from: &str, to: &str) {
         let text = self.sip_conf();
         assert!(text.contains(from), "no {from:?} in sip.conf");
         self.save(&text.replace(from, to));
     }
 
-    pub fn try_status(&self) -> Option<Box<Status>> {
+    pub(crate) fn try_status(&self) -> Option<Box<Status>> {
         match ask(&self.path("control"), Ask::Status { phone: None }, false).ok()?.next()?.ok()? {
             Answer::Status(status) => Some(status),
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn status(&self) -> Box<Status> {
+    pub(crate) fn status(&self) -> Box<Status> {
         self.try_status().unwrap_or_else(|| panic!("the daemon does not answer:\n{}", self.log()))
     }
 
-    pub fn phone(&self, n: u8) -> PhoneStatus {
+    pub(crate) fn phone(&self, n: u8) -> PhoneStatus {
         let status = self.status();
         let found = status.phones.iter().find(|p| p.mac.to_string() == mac(n));
         found.unwrap_or_else(|| panic!("no phone {n} in {status:#?}")).clone()
     }
 
     /// Runs the real command line.
-    pub fn handset(&self, args: &[&str]) -> Output {
+    pub(crate) fn handset(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handset"));
         command.arg("--config").arg(self.config()).args(args).stdin(Stdio::null());
         command.output().unwrap()
     }
 
     /// The same, which must succeed; its output.
-    pub fn handset_ok(&self, args: &[&str]) -> String {
+    pub(crate) fn handset_ok(&self, args: &[&str]) -> String {
         let out = self.handset(args);
         assert!(out.status.success(), "handset {args:?}: {out:?}\n{}", self.log());
         String::from_utf8(out.stdout).unwrap()
     }
 
     /// An Asterisk console command.
-    pub fn asterisk(&self, command: &str) -> String {
+    pub(crate) fn asterisk(&self, command: &str) -> String {
         let out = lab(&["rx", "--run", self.path("pbx").to_str().unwrap(), command]);
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    pub fn stop_asterisk(&self) {
+    pub(crate) fn stop_asterisk(&self) {
         lab(&["stop", "--run", self.path("pbx").to_str().unwrap()]);
     }
 
     /// Starts Asterisk again on its old ports, from the files as they are.
-    pub fn start_asterisk(&self) {
-        let text = self.sip_conf();
-        let port = text.split("udpbindaddr=127.0.0.1:").nth(1).and_then(|t| t.lines().next()).unwrap();
+    pub(crate) fn start_asterisk(&self) {
         let conf = self.path("conf-again");
         let _ = fs::remove_dir_all(&conf);
         fs::create_dir(&conf).unwrap();
@@ -254,11 +253,11 @@ impl Site {
             fs::copy(entry.path(), conf.join(entry.file_name())).unwrap();
         }
         let (run, ami) = (self.path("pbx"), self.ami_port.to_string());
-        let args = ["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap(), "--sip", port, "--ami", &ami];
+        let args = ["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap(), "--sip", &self.sip_port, "--ami", &ami];
         lab(&args);
     }
 
-    pub fn phone_config(&self, n: u8) -> Config {
+    pub(crate) fn phone_config(&self, n: u8) -> Config {
         let address = Ipv4Addr::new(127, self.net, 0, n);
         let mut config = Config::new([0, 0x18, 0xb9, 0, 0, n], Model::M7960, address, self.tftp);
         config.idle = Duration::from_millis(500);
@@ -267,13 +266,13 @@ impl Site {
     }
 
     /// Switches phone `n` on and waits until it is registered and shown current.
-    pub async fn boot(&self, n: u8) -> Phone {
+    pub(crate) async fn boot(&self, n: u8) -> Phone {
         let phone = self.switch_on(n).await;
         self.until_current(n).await;
         phone
     }
 
-    pub async fn switch_on(&self, n: u8) -> Phone {
+    pub(crate) async fn switch_on(&self, n: u8) -> Phone {
         let phone = simphone::spawn(self.phone_config(n)).await;
         if let Err(why) = phone.wait(SOON, simphone::State::all_registered).await {
             panic!("{why}\n{}", self.log());
@@ -281,11 +280,11 @@ impl Site {
         phone
     }
 
-    pub async fn until_current(&self, n: u8) {
+    pub(crate) async fn until_current(&self, n: u8) {
         self.until("it is current", SOON, |site| site.phone(n).state == State::Current).await;
     }
 
-    pub async fn until(&self, what: &str, limit: Duration, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, limit: Duration, mut holds: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !holds(self) {
             assert!(began.elapsed() < limit, "not within {limit:?}: {what}\n{:#?}\n{}", self.try_status(), self.log());
@@ -294,7 +293,7 @@ impl Site {
     }
 
     /// Fetches over TFTP as a phone would, from `address`; none for an ERROR.
-    pub fn fetch_from(&self, address: Ipv4Addr, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn fetch_from(&self, address: Ipv4Addr, name: &str) -> Option<Vec<u8>> {
         let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
@@ -313,29 +312,20 @@ impl Site {
         }
     }
 
-    pub fn fetch(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn fetch(&self, name: &str) -> Option<Vec<u8>> {
         self.fetch_from(Ipv4Addr::new(127, self.net, 9, 9), name)
     }
 
     /// The phone's own file as text.
-    pub fn own_file(&self, n: u8) -> Option<String> {
+    pub(crate) fn own_file(&self, n: u8) -> Option<String> {
         let name = format!("SIP{}.cnf", mac(n).replace(':', "").to_uppercase());
         self.fetch(&name).map(|bytes| bytes.into_iter().map(char::from).collect())
     }
 }
 
 /// Time for something to go wrong in.
-pub async fn quiet(seconds: f64) {
+pub(crate) async fn quiet(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-}
-
-/// Runs all at once and waits for all.
-pub async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut done = Vec::new();
-    for future in futures {
-        done.push(future.await);
-    }
-    done
 }
 
 fn pid(child: &Child) -> nix::unistd::Pid {
