@@ -33,7 +33,7 @@ async fn a_tag_makes_a_phone() {
     assert!(shown.last_seen.is_some());
     for (line, peer) in shown.lines.iter().zip(["101", "102"]) {
         assert_eq!((line.peer.as_str(), line.registered), (peer, true));
-        assert!(line.address.as_deref().unwrap().ends_with(":5060"), "{line:?}");
+        assert!(line.address.as_deref().unwrap().ends_with(":15060"), "{line:?}");
         assert_eq!(line.user_agent.as_deref(), Some("Cisco-CP7960G/8.0"));
     }
     let table = site.handset_ok(&["status", "102"]);

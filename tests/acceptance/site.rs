@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// Generous: what takes longer is a failure, whatever the machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Where the phones listen for SIP.
+pub(crate) const PHONE_PORT: u16 = 15_060;
+
 static NETS: AtomicU8 = AtomicU8::new(10);
 
 pub(crate) struct Site {
@@ -129,7 +132,9 @@ impl Site {
              control_socket={dir}/control\ntimezone=Europe/Berlin\n{general}\n\
              [ami]\nhost=127.0.0.1\nport={ami}\nusername=provision\nsecret={secret}\n\
              [push]\nretry=5s\nproof=20s\nunknown=1s\n\
-             [tftp]\nlisten={tftp}\nroot={dir}/tftp\n{sections}\n",
+             [tftp]\nlisten={tftp}\nroot={dir}/tftp\n\
+             ; not 5060, which something on the machine may hold for all addresses\n\
+             [cisco-79x0]\nvoip_control_port={PHONE_PORT}\n{sections}\n",
             etc = self.etc.display(),
             dir = self.dir.path().display(),
             general = self.general,
