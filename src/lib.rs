@@ -1,12 +1,50 @@
 //! handset: desk phones that follow Asterisk.
+//!
+//! ```text
+//!    sip.conf + includes       handset.conf        src/families (changed by families_dir)
+//!         │ read whole, hashed      │                    │
+//!         ▼                         ▼                    ▼
+//!    conf: text → sections     model::site          family: manifest, templates
+//!         ▼                         │                    │           ┐
+//!    model: peers, tags → phones    │                    │           │
+//!         └─────────────┬───────────┴────────────────────┘           │ pure
+//!                       ▼  plan::build → generation n                │
+//!                       ▼  plan::guard: not smaller by accident      │
+//!                       ▼  plan::offer: who may fetch what now       ┘
+//!              watch<Arc<Offer>> ───► TFTP answers from memory
+//!                       │        └──► export: the same bytes as files
+//!    TFTP transfers, AMI news ──► events ──► observed (per phone) ──► journal
+//!                       ▼
+//!              plan::reconcile(offer, observed, intents, now) → actions ──► NOTIFY by AMI
+//! ```
+//!
+//! Modules in reading order: [`base`], [`conf`], [`model`], [`family`], [`wire`], [`plan`] are pure: no
+//! file, socket, clock, environment, randomness or log; each uses only those before it. [`control`],
+//! [`daemon`] and [`cli`] touch the world. The map in prose: docs/architecture.md.
 
 pub mod base;
-pub mod cli;
 pub mod conf;
-pub mod control;
-pub mod daemon;
-pub mod family;
-pub mod log;
 pub mod model;
-pub mod plan;
+
+pub mod family;
 pub mod wire;
+
+pub mod plan;
+
+pub mod control;
+
+pub mod daemon;
+
+pub mod cli;
+pub mod log;
+
+/// Every kind of message that handset has, for looking codes up.
+pub static CODES: &[&[&base::Code]] = &[
+    conf::CODES,
+    model::tag::CODES,
+    model::site::CODES,
+    model::peer::CODES,
+    model::phone::CODES,
+    family::CODES,
+    daemon::source::CODES,
+];

@@ -6,6 +6,8 @@ pub mod client;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, Level, Mac};
+pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
+pub use crate::plan::standing::State;
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;
@@ -189,24 +191,6 @@ pub struct LineStatus {
     pub user_agent: Option<String>,
 }
 
-/// Where a phone stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It is proved to run what it shall run.
-    Current,
-    /// It runs something else and is not told yet.
-    Pending,
-    /// It was told, or fetches.
-    Pushing,
-    /// It would be told, but is in a call.
-    InCall,
-    /// It fetched and did not come back, or its files could not be made.
-    Failed,
-    /// Nothing is known about what it runs.
-    Unknown,
-}
-
 /// Somebody who asks for files and has no tag.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct UnknownAsker {
@@ -218,44 +202,4 @@ pub struct UnknownAsker {
     pub asked: String,
     /// RFC 3339.
     pub last_seen: String,
-}
-
-/// What would change for one phone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PhoneDiff {
-    /// The phone.
-    pub mac: Mac,
-    /// Its peers.
-    pub peers: Vec<String>,
-    /// The change as a whole.
-    pub change: Change,
-    /// Key by key, secrets masked.
-    pub keys: Vec<KeyChange>,
-    /// Whether the phone would restart for it.
-    pub restarts: bool,
-}
-
-/// The kind of a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// A new phone.
-    Added,
-    /// A phone without a tag from now on.
-    Removed,
-    /// Other bytes.
-    Changed,
-}
-
-/// One key of one file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct KeyChange {
-    /// The file.
-    pub file: String,
-    /// The key, or `line N` where the file has no keys.
-    pub key: String,
-    /// Before, `***` when secret.
-    pub old: Option<String>,
-    /// After, `***` when secret.
-    pub new: Option<String>,
 }

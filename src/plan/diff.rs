@@ -2,11 +2,52 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::generation::PhonePart;
 use super::offer::Offer;
 use crate::base::Mac;
-use crate::control::{Change, KeyChange, PhoneDiff};
 use crate::family::{Artifact, Audience, Role};
+
+/// What would change for one phone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PhoneDiff {
+    /// The phone.
+    pub mac: Mac,
+    /// Its peers.
+    pub peers: Vec<String>,
+    /// The change as a whole.
+    pub change: Change,
+    /// Key by key, secrets masked.
+    pub keys: Vec<KeyChange>,
+    /// Whether the phone would restart for it.
+    pub restarts: bool,
+}
+
+/// The kind of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// A new phone.
+    Added,
+    /// A phone without a tag from now on.
+    Removed,
+    /// Other bytes.
+    Changed,
+}
+
+/// One key of one file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// The file.
+    pub file: String,
+    /// The key, or `line N` where the file has no keys.
+    pub key: String,
+    /// Before, `***` when secret.
+    pub old: Option<String>,
+    /// After, `***` when secret.
+    pub new: Option<String>,
+}
 
 /// Reads a file's keys: `(key, value, secret)`.
 pub type Keys<'a> = dyn Fn(&str, &Artifact) -> Vec<(String, String, bool)> + 'a;

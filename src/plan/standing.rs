@@ -3,14 +3,33 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::generation::PhonePart;
 use super::intents::Intents;
 use super::observed::{Notified, Observed, Seen, Told};
 use super::offer::Offer;
 use crate::base::{Digest, Time};
-use crate::control::State;
 use crate::family::{Artifact, Role};
 use crate::model::site::{Pacing, PushMode};
+
+/// Where a phone stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is proved to run what it shall run.
+    Current,
+    /// It runs something else and is not told yet.
+    Pending,
+    /// It was told, or fetches.
+    Pushing,
+    /// It would be told, but is in a call.
+    InCall,
+    /// It fetched and did not come back, or its files could not be made.
+    Failed,
+    /// Nothing is known about what it runs.
+    Unknown,
+}
 
 /// What decides about pushes, beside the facts.
 #[derive(Clone, Debug)]

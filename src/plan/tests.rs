@@ -12,9 +12,8 @@ use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
 use super::offer::{Offer, offer, waiting};
 use super::reconcile::{Action, Pace, fulfilled, reconcile};
 use super::reload::{Loaded, Next, Visibly, Wanted, next, seen};
-use super::standing::{Rules, standing};
+use super::standing::{Rules, State, standing};
 use crate::base::{Digest, FileName, Key, Mac, Time};
-use crate::control::State;
 use crate::family::{Artifact, Audience, Role, Step, Variant};
 use crate::model::site::{Pacing, PushMode, ReloadMode};
 
