@@ -61,6 +61,8 @@ codes! {
         "Its sections then exist more than once."
     MANY "H0124" "too many messages"
         "The first thousand are shown."
+    VARIES "H0125" "a filter that Asterisk's versions read differently"
+        "In `(+key=)` and `(+key=value&)` nothing stands at the end. Before 18.22, 20.7 and 21.2 the first matches no section, and the `&` of the second does not count; since then the first matches any value of the key, and the second matches no section. Say which is meant: `(+key=.*)`, `(+key=value)`."
 }
 
 /// A name cut by Asterisk.

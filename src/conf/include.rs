@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::lex::{Blocks, Lexer};
 use super::resolve::Store;
-use super::{Comment, Conf, Files, Status, codes};
+use super::{Age, Comment, Conf, Files, Status, codes};
 use crate::base::{Code, Diagnostic, FileId, Level, Sources, Span};
 
 /// Levels below the top file.
@@ -78,12 +78,18 @@ pub(super) struct Current<'b> {
     pub(super) top: bool,
 }
 
-pub(super) fn read(top: &Path, etc: &Path, files: &mut dyn Files, sources: &mut Sources) -> Conf {
+pub(super) fn read(
+    age: Age,
+    top: &Path,
+    etc: &Path,
+    files: &mut dyn Files,
+    sources: &mut Sources,
+) -> Conf {
     let mut reader = Reader {
         etc,
         files,
         sources,
-        store: Store::new(),
+        store: Store::new(age),
         comments: Vec::new(),
         diagnostics: Vec::new(),
         seen: HashSet::new(),

@@ -3,8 +3,8 @@
 use super::include::{Abandon, Chain, Current, LEVELS, Loaded, Reader};
 use super::lex::{Chunk, Joined, Line, View};
 use super::parse::{self, Fault, Item, Key};
-use super::resolve::{NAME, Refusal};
-use super::{Comment, Entry, Place, codes};
+use super::resolve::{self, NAME, Refusal};
+use super::{Comment, Entry, Place, codes, filter};
 use crate::base::{Diagnostic, Span, Text};
 
 impl Reader<'_> {
@@ -106,6 +106,13 @@ impl Reader<'_> {
         name: View<'_>,
         options: Option<View<'_>>,
     ) -> Result<usize, Abandon> {
+        for option in options.into_iter().flat_map(resolve::split) {
+            if option.bytes.strip_prefix(b"+").is_some_and(filter::varies) {
+                let text = "old and new Asterisks choose differently here".to_owned();
+                let help = "leave out the `&` that nothing follows; for any value write `key=.*`";
+                self.warn(&codes::VARIES, text, option.span(line, whole), help);
+            }
+        }
         let opened = self.store.header(line, whole, name, options);
         if name.bytes.len() > NAME {
             self.say(codes::cut_name(name.span(line, whole)));

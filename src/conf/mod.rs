@@ -31,7 +31,31 @@ pub static CODES: &[&Code] = codes::CODES;
 /// configuration directory; relative paths (of `top`, too) are relative to `etc`. What was read is
 /// added to `sources`. At most 1000 files and 64 MiB are read.
 pub fn read(top: &Path, etc: &Path, files: &mut dyn Files, sources: &mut Sources) -> Conf {
-    include::read(top, etc, files, sources)
+    read_as(Age::default(), top, etc, files, sources)
+}
+
+/// As [`read`], for an Asterisk of this age.
+pub fn read_as(
+    age: Age,
+    top: &Path,
+    etc: &Path,
+    files: &mut dyn Files,
+    sources: &mut Sources,
+) -> Conf {
+    include::read(age, top, etc, files, sources)
+}
+
+/// Which Asterisk reads. What else changed in the language since 13.31 and 16.8 nobody can see in its
+/// sections.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Age {
+    /// Before 18.22, 20.7 and 21.2: in the filter of a `(+…)`, `key=` with nothing behind it matches
+    /// no section, and an `&` at its end does not count.
+    Old,
+    /// Since then: `key=` matches any value of the key, and behind an `&` at the end an empty pair
+    /// follows, which matches nothing.
+    #[default]
+    New,
 }
 
 /// The files that a reading may ask for.
