@@ -126,7 +126,8 @@ impl Store {
         filter: &[u8],
         span: Span,
     ) -> Result<Target, Refusal> {
-        let found = self.find(name, &Filter::new(filter, self.age))?.ok_or(Refusal::NoTarget(span))?;
+        let found =
+            self.find(name, &Filter::new(filter, self.age))?.ok_or(Refusal::NoTarget(span))?;
         if let Target::New(section) = target {
             self.sections[found].template |= section.template;
             self.sections[found].entries.extend(section.entries);

@@ -79,10 +79,10 @@ impl Case {
         }
     }
 
-    /// Takes them away again.
+    /// Takes them away again; a fresh Asterisk has none.
     pub(crate) fn clear(&self, root: &Path) {
         for name in self.files.keys() {
-            fs::remove_file(path(root, name)).unwrap();
+            let _ = fs::remove_file(path(root, name));
         }
     }
 
@@ -90,7 +90,7 @@ impl Case {
     pub(crate) fn keep(&self, dir: &Path) -> PathBuf {
         let mut hash = DefaultHasher::new();
         self.files.hash(&mut hash);
-        let dir = dir.join(format!("{:08x}", hash.finish() as u32));
+        let dir = dir.join(format!("{:016x}", hash.finish()));
         self.lay(&dir);
         dir
     }

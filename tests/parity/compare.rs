@@ -42,7 +42,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts a verdict; whether it is a difference.
-    pub(crate) fn add(&mut self, verdict: Verdict) -> bool {
+    pub(crate) fn add(&mut self, verdict: &Verdict) -> bool {
         match verdict {
             Verdict::Unsent => self.unsent += 1,
             Verdict::Crash => self.crashes += 1,
@@ -126,9 +126,7 @@ pub(crate) fn compare(asterisk: &mut Asterisk, case: &Case) -> Verdict {
         }
         asterisk.restart();
     }
-    if !matches!(verdict, Verdict::Crash) {
-        case.clear(&asterisk.etc());
-    }
+    case.clear(&asterisk.etc());
     verdict
 }
 
@@ -145,9 +143,10 @@ fn difference(ours: &Value, theirs: &Value) -> String {
 /// A difference for people.
 pub(crate) fn shown(asterisk: &mut Asterisk, case: &Case) -> String {
     let verdict = compare(asterisk, case);
-    let files = case.files.iter().map(|(name, text)| {
-        format!("  {}: \"{}\"", name.escape_ascii(), text.escape_ascii())
-    });
+    let files = case
+        .files
+        .iter()
+        .map(|(name, text)| format!("  {}: \"{}\"", name.escape_ascii(), text.escape_ascii()));
     let files = files.collect::<Vec<_>>().join("\n");
     format!("{} (Asterisk {}): {verdict:?}\n{files}", case.name, asterisk.version)
 }

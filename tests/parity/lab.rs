@@ -28,8 +28,12 @@ fn lab(args: &[&str]) -> Output {
 
 fn ok(args: &[&str]) -> String {
     let out = lab(args);
-    let (told, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "asterisk {args:?} failed (is it missing? run `make setup`): {told}{errors}");
+    let (told, errors) =
+        (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "asterisk {args:?} failed (is it missing? run `make setup`): {told}{errors}"
+    );
     told.into_owned()
 }
 
@@ -138,7 +142,8 @@ impl Asterisk {
     /// What it reads from a file, as [`handset::conf::show::json`] has it; an error when it crashed
     /// or hangs.
     pub(crate) fn get_config(&mut self, top: &str) -> io::Result<Value> {
-        let ask = format!("Action: GetConfig\r\nFilename: {top}\r\nFilter: TEMPLATES=include\r\n\r\n");
+        let ask =
+            format!("Action: GetConfig\r\nFilename: {top}\r\nFilter: TEMPLATES=include\r\n\r\n");
         self.ami.write_all(ask.as_bytes())?;
         Ok(told(&self.answer()?))
     }

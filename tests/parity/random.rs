@@ -17,7 +17,7 @@ impl Random {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
+        usize::try_from(self.next() % limit as u64).unwrap()
     }
 
     /// True in so many of a thousand.
@@ -36,37 +36,136 @@ struct Nasty {
     /// Chance, in a thousand, of what may spoil the whole file.
     wild: usize,
     names: Vec<String>,
+    /// A block comment is perhaps open.
+    hidden: bool,
 }
 
-const NAMES: [&str; 16] =
-    ["a", "b", "c", "t", "u", "A", "T", "general", "101", "102", "phone", "a b", "é", "É", "x.y", "a-1"];
-const ODD_NAMES: [&str; 10] = ["", " a", "a ", "q\\;x", "w;x", "a\rb", "[a", "a(b)", "\u{1}", "a,b"];
+const NAMES: [&str; 16] = [
+    "a", "b", "c", "t", "u", "A", "T", "general", "101", "102", "phone", "a b", "é", "É", "x.y",
+    "a-1",
+];
+const ODD_NAMES: [&str; 10] =
+    ["", " a", "a ", "q\\;x", "w;x", "a\rb", "[a", "a(b)", "\u{1}", "a,b"];
 const KEYS: [&str; 18] = [
-    "k", "K", "l", "m", "M", "type", "secret", "allow", "k k", "setvar", "é", "register", "k.1", "\\k",
-    "\\[k]", "\\#k", "host", "K",
+    "k", "K", "l", "m", "M", "type", "secret", "allow", "k k", "setvar", "é", "register", "k.1",
+    "\\k", "\\[k]", "\\#k", "host", "K",
 ];
 const ODD_KEYS: [&str; 8] = ["", "\\", "\\ k", "\\é", "\\=k", "k[", "+", "a+"];
 const VALUES: [&str; 30] = [
-    "1", "2", "one", "ONE", "", "dynamic", "a=b", "=", ">", "> x", "\"q\"", "\"A;B\" <1>", "x\\;y", "x\\\\;y",
-    "\\;", "\\", "x\\y", "a,b", "é", "\u{a0}", "x\ty", "(t)", "[t]", "#include", "!all,ulaw", "${X}", "x y  z",
-    "same", "SAME", "endpoint",
+    "1",
+    "2",
+    "one",
+    "ONE",
+    "",
+    "dynamic",
+    "a=b",
+    "=",
+    ">",
+    "> x",
+    "\"q\"",
+    "\"A;B\" <1>",
+    "x\\;y",
+    "x\\\\;y",
+    "\\;",
+    "\\",
+    "x\\y",
+    "a,b",
+    "é",
+    "\u{a0}",
+    "x\ty",
+    "(t)",
+    "[t]",
+    "#include",
+    "!all,ulaw",
+    "${X}",
+    "x y  z",
+    "same",
+    "SAME",
+    "endpoint",
 ];
 const OPERATORS: [&str; 9] = ["=", "=", " = ", "=>", " => ", "= >", "\t=\t", "+=", " += "];
 const FILTERS: [&str; 27] = [
-    "", "", "", "k=1", "type=end", "k=.", "^k$=^1$", "k=1&l=2", "TEMPLATES=include", "TEMPLATES=restrict",
-    "TEMPLATES=include&k=1", "TEMPLATES=x", "k", "k=", "=1", "k=[0-9]+", "k=1|2", "'k'='1'", " k = 1 ", "k=(", "=", "k=&", "k=1&", "&k=1", "k=1&&l=2", "k=&l=", "\"k=1",
+    "",
+    "",
+    "",
+    "k=1",
+    "type=end",
+    "k=.",
+    "^k$=^1$",
+    "k=1&l=2",
+    "TEMPLATES=include",
+    "TEMPLATES=restrict",
+    "TEMPLATES=include&k=1",
+    "TEMPLATES=x",
+    "k",
+    "k=",
+    "=1",
+    "k=[0-9]+",
+    "k=1|2",
+    "'k'='1'",
+    " k = 1 ",
+    "k=(",
+    "=",
+    "k=&",
+    "k=1&",
+    "&k=1",
+    "k=1&&l=2",
+    "k=&l=",
+    "\"k=1",
 ];
-const COMMENTS: [&str; 16] = [
-    "; c", ";", ";;", ";---", ";--;", ";----;", ";-- b --;", ";--x--;y", ";!", "; --;", ";MAC=00:18:b9:00:00:01",
-    "--;", ";-- ;-- x --; --;", ";------------------------", "\\; x", "; \\;--",
+const COMMENTS: [&str; 14] = [
+    "; c",
+    ";",
+    ";;",
+    ";---",
+    ";----;",
+    ";-- b --;",
+    ";--x--;y",
+    ";!",
+    "; --;",
+    ";MAC=00:18:b9:00:00:01",
+    ";-- ;-- x --; --;",
+    ";------------------------",
+    "\\; x",
+    "; \\;--",
 ];
+const UNBALANCED: [&str; 9] =
+    ["--;", ";--", ";--;", "--;--;", "x--;", "\\;--;", ";-- ;-- --;", ";-- --; --;", ";--\\;--;"];
 const PATHS: [&str; 18] = [
-    "x.conf", "y.conf", "x.conf", "y.conf", "z.conf", "d/a.conf", "d/*.conf", "d/[ab].conf", "{y,x}.conf", "?.conf",
-    "d/*", "d", "none.conf", "./x.conf", "d/../y.conf", "x\\.conf", "d/{b,a}.conf", "[z].conf",
+    "x.conf",
+    "y.conf",
+    "x.conf",
+    "y.conf",
+    "z.conf",
+    "d/a.conf",
+    "d/*.conf",
+    "d/[ab].conf",
+    "{y,x}.conf",
+    "?.conf",
+    "d/*",
+    "d",
+    "none.conf",
+    "./x.conf",
+    "d/../y.conf",
+    "x\\.conf",
+    "d/{b,a}.conf",
+    "[z].conf",
 ];
-const DIRECTIVES: [&str; 6] = ["#include", "#tryinclude", "#include", "#tryinclude", "#INCLUDE", "#TryInclude"];
+const DIRECTIVES: [&str; 6] =
+    ["#include", "#tryinclude", "#include", "#tryinclude", "#INCLUDE", "#TryInclude"];
 const STRAY: [&str; 12] = [
-    "noequals", "# include x.conf", "#", "#include", "#exec echo x", "#foo bar", "]", "(t)", "=x", "--;", ";--", "\u{feff}[a]",
+    "noequals",
+    "# include x.conf",
+    "#",
+    "#include",
+    "#exec echo x",
+    "#foo bar",
+    "]",
+    "(t)",
+    "=x",
+    "--;",
+    ";--",
+    "\u{feff}[a]",
 ];
 const SPECIAL: &[u8] = b";;-=>[](){}+!,&#\\\"<> \t\r\n\0\xef\xff.*|^$";
 const FILES: [&str; 6] = ["x.conf", "y.conf", "z.conf", "d/a.conf", "d/b.conf", "d/c"];
@@ -94,7 +193,22 @@ impl Nasty {
             return self.name();
         }
         let at = self.random.below(self.names.len());
-        self.names[at].clone()
+        let name = self.names[at].clone();
+        if name.contains([',', ';', ')']) && !self.wild() { self.names[0].clone() } else { name }
+    }
+
+    /// A comment; rarely one that hides what follows, and then usually not for long.
+    fn comment(&mut self) -> &'static str {
+        let share = 20 + self.wild;
+        if self.hidden {
+            self.hidden = self.random.per_mille(300);
+            return self.random.pick(&["--;", ";--"]);
+        }
+        if !self.random.per_mille(share) {
+            return self.random.pick(&COMMENTS);
+        }
+        self.hidden = true;
+        self.random.pick(&UNBALANCED)
     }
 
     fn header(&mut self) -> String {
@@ -113,8 +227,13 @@ impl Nasty {
             options.push("!".to_owned());
         }
         for _ in 0..[0, 0, 0, 1, 1, 2][self.random.below(6)] {
-            let base = self.known();
-            options.push(base);
+            if !self.names.is_empty() || self.wild() {
+                let base = self.known();
+                // Behind `(+)` it would be endless.
+                if !append || !base.eq_ignore_ascii_case(&name) || self.wild() {
+                    options.push(base);
+                }
+            }
         }
         if self.wild() {
             let odd = ["", " t", "+", "!", "! ", "+type=end", "a "];
@@ -134,7 +253,9 @@ impl Nasty {
         if self.random.per_mille(30) {
             text += self.random.pick(&["junk", " = x", "(u)", "]", "\t"]);
         }
-        self.names.push(name);
+        if !self.hidden {
+            self.names.push(name);
+        }
         text
     }
 
@@ -178,14 +299,14 @@ impl Nasty {
             0..250 => self.header(),
             250..750 => self.key(),
             750..800 => self.include(),
-            800..860 => self.random.pick(&COMMENTS).to_owned(),
+            800..860 => self.comment().to_owned(),
             860..900 => String::new(),
             900..940 if self.wild() => self.random.pick(&STRAY).to_owned(),
             _ => self.key(),
         };
-        if self.random.per_mille(80) {
+        if self.random.per_mille(if self.hidden { 400 } else { 80 }) {
             let gap = self.random.pick(&["", " ", "\t"]);
-            text = format!("{text}{gap}{}", self.random.pick(&COMMENTS));
+            text = format!("{text}{gap}{}", self.comment());
         }
         if self.random.per_mille(60) {
             let gap = self.random.pick(&[" ", "\t", "\u{c}", "\u{1f}", "  "]);
@@ -240,7 +361,7 @@ impl Nasty {
         if self.random.per_mille(150) {
             text.truncate(text.len().saturating_sub(end.len()));
         }
-        if self.wild() {
+        if self.wild() || self.random.per_mille(60) {
             self.mutate(&mut text);
         }
         text
@@ -251,13 +372,15 @@ impl Nasty {
 pub(crate) fn case(seed: u64, index: u64) -> Case {
     let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(index << 20));
     random.next();
-    let wild = [0, 2, 10, 30, 100, 300][random.below(6)];
-    let mut nasty = Nasty { random, wild, names: Vec::new() };
+    let wild = [0, 0, 2, 5, 20, 60, 200][random.below(7)];
+    let mut nasty = Nasty { random, wild, names: Vec::new(), hidden: false };
     let mut files = BTreeMap::new();
-    // Included files first would know no names: the top is written first, with what they define later.
     files.insert(TOP.as_bytes().to_vec(), nasty.file(true));
+    // What is included early knows what the top has early.
+    nasty.names.truncate(3);
     for name in FILES {
         if nasty.random.per_mille(700) {
+            nasty.hidden = false;
             files.insert(name.as_bytes().to_vec(), nasty.file(false));
         }
     }

@@ -20,7 +20,9 @@ pub(crate) fn shrink(asterisk: &mut Asterisk, case: Case) -> Case {
         let before = shrinker.size();
         shrinker.files();
         for name in shrinker.names() {
-            shrinker.parts(&name, |text| text.split_inclusive(|b| *b == b'\n').map(<[u8]>::len).collect());
+            shrinker.parts(&name, |text| {
+                text.split_inclusive(|b| *b == b'\n').map(<[u8]>::len).collect()
+            });
         }
         for name in shrinker.names() {
             shrinker.parts(&name, |text| vec![1; text.len()]);
