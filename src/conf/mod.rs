@@ -68,6 +68,19 @@ pub trait Files {
     fn read(&mut self, path: &Path) -> io::Result<Bytes>;
 }
 
+impl Age {
+    /// Of a version, such as 20 and 6 for 20.6.
+    pub fn of(major: u32, minor: u32) -> Self {
+        let first = match major {
+            18 => 22,
+            20 => 7,
+            21 => 2,
+            _ => 0,
+        };
+        if major < 18 || major == 19 || minor < first { Age::Old } else { Age::New }
+    }
+}
+
 /// How Asterisk would take the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
