@@ -16,7 +16,7 @@ use crate::base::{Code, Diagnostic, FileId, Level, Sources, Span};
 pub(super) const LEVELS: u32 = 10;
 
 /// Bytes of a path that Asterisk keeps.
-const PATH: usize = 255;
+pub(super) const PATH: usize = 255;
 
 /// Files opened in one reading.
 const FILES: usize = 1000;
@@ -49,6 +49,8 @@ pub(super) struct Reader<'a> {
     pub(super) comments: Vec<Comment>,
     pub(super) diagnostics: Vec<Diagnostic>,
     seen: HashSet<PathBuf>,
+    /// Arguments of includes that fill Asterisk's buffer for a path.
+    pub(super) long: HashSet<Vec<u8>>,
     /// Nesting level; an abandoned file never gives its own back.
     pub(super) level: u32,
     opened: usize,
@@ -93,6 +95,7 @@ pub(super) fn read(
         comments: Vec::new(),
         diagnostics: Vec::new(),
         seen: HashSet::new(),
+        long: HashSet::new(),
         level: 0,
         opened: 0,
         bytes: 0,

@@ -1,6 +1,6 @@
 //! What each line of a file does.
 
-use super::include::{Abandon, Chain, Current, LEVELS, Loaded, Reader};
+use super::include::{Abandon, Chain, Current, LEVELS, Loaded, PATH, Reader};
 use super::lex::{Chunk, Joined, Line, View};
 use super::parse::{self, Fault, Item, Key};
 use super::resolve::{self, NAME, Refusal};
@@ -192,6 +192,12 @@ impl Reader<'_> {
         };
         let argument = parse::unquote(argument);
         let at = argument.span(line, whole);
+        if argument.bytes.len() >= PATH && !self.long.insert(argument.bytes.to_vec()) {
+            // Asterisk looks for a name `path~~N` that is not taken, and has no room left for it. (Where
+            // even the cut path is not taken it goes on; nobody can know that without its own place.)
+            self.endless(at, "a path of more than 254 bytes is included a second time");
+            return Err(Abandon);
+        }
         let needed = name == b"include";
         if self.level >= LEVELS {
             return self.too_deep(file, needed, at);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::base::{Code, Diagnostic, Sources, Span, Text};
 
 mod codes;
+pub mod edit;
 mod ere;
 mod filter;
 mod fingerprint;
@@ -22,7 +23,7 @@ mod resolve;
 pub mod show;
 
 pub use fingerprint::fingerprint;
-pub use memory::Memory;
+pub use memory::{Memory, Overlay};
 
 /// Every kind of message about the language.
 pub static CODES: &[&Code] = codes::CODES;

@@ -1,5 +1,7 @@
 //! A case that differs, made small.
 
+use std::time::{Duration, Instant};
+
 use crate::case::Case;
 use crate::compare::{Verdict, compare};
 use crate::lab::Asterisk;
@@ -7,15 +9,20 @@ use crate::lab::Asterisk;
 /// Attempts to make one case smaller.
 const ATTEMPTS: usize = 1500;
 
+/// Each attempt on which Asterisk hangs takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 struct Shrinker<'a> {
     asterisk: &'a mut Asterisk,
     best: Case,
     left: usize,
+    until: Instant,
 }
 
 /// The smallest case found that still differs.
 pub(crate) fn shrink(asterisk: &mut Asterisk, case: Case) -> Case {
-    let mut shrinker = Shrinker { asterisk, best: case, left: ATTEMPTS };
+    let mut shrinker =
+        Shrinker { asterisk, best: case, left: ATTEMPTS, until: Instant::now() + PATIENCE };
     loop {
         let before = shrinker.size();
         shrinker.files();
@@ -44,8 +51,10 @@ impl Shrinker<'_> {
 
     /// Whether this one differs, too; it is the best then.
     fn attempt(&mut self, case: Case) -> bool {
-        let Some(left) = self.left.checked_sub(1) else { return false };
-        self.left = left;
+        self.left = if Instant::now() < self.until { self.left.saturating_sub(1) } else { 0 };
+        if self.left == 0 {
+            return false;
+        }
         let differs = matches!(compare(self.asterisk, &case), Verdict::Differs(_));
         if differs {
             self.best = case;
