@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn columns_that_do_not_exist_change_nothing() {
-        for columns in [0..9, 5..4, 9..12] {
+        for columns in [0..9, 9..12] {
             assert_eq!(replace(b"[a]\nk=1", 1, columns.clone(), MAC), None);
             assert_eq!(remove(b"[a]\nk=1", 1, columns), None);
         }
