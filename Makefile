@@ -4,7 +4,12 @@ CARGO  ?= cargo
 BIN    := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release
 PREFIX ?= /usr/local
 
-.PHONY: help build run test bench lint doc setup install clean
+# Random files for each Asterisk, and where they begin (a number; the time by default).
+N16    ?= 20000
+N22    ?= 5000
+SEED   ?= $(shell date +%s)
+
+.PHONY: help build run test parity bench lint doc setup install clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -17,6 +22,10 @@ run:            ## the main job before your eyes: a real Asterisk, two simulated
 
 test:           ## everything that must hold: set-up, format, lints, documentation, all tests
 	@tests/run
+
+parity:         ## our reading of Asterisk's files against real Asterisk 16 and 22; N16=, N22=, SEED=
+	@PARITY_16=$(N16) PARITY_22=$(N22) PARITY_SEED=$(SEED) $(CARGO) test --locked -p handset --test parity -- \
+		--nocapture --test-threads=1
 
 bench:          ## the measurements
 	$(CARGO) bench --locked -p handset

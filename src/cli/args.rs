@@ -37,6 +37,12 @@ pub enum Command {
     Check(Check),
     /// Print the files of a phone, secrets masked
     Render(Render),
+    /// Write a tag on a peer's section, changing one line
+    Tag(super::tag::Tag),
+    /// Take the tag off a peer's section again
+    Untag(super::tag::Untag),
+    /// Show a configuration file as Asterisk reads it
+    Conf(super::conf::Conf),
 }
 
 /// `handset status`.

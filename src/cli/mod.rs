@@ -2,18 +2,23 @@
 
 pub mod args;
 mod check;
+mod conf;
 mod daemon;
 mod diff;
 mod output;
 mod render;
 mod status;
+mod tag;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Args, Command};
+
+use crate::daemon::source;
 
 /// Everything went as asked.
 pub const DONE: u8 = 0;
@@ -36,8 +41,18 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(&args, options),
         Command::Check(options) => check::run(&args, options),
         Command::Render(options) => render::run(&args, options),
+        Command::Tag(options) => with_sources(&args, |tops, etc| tag::tag(tops, etc, options)),
+        Command::Untag(options) => with_sources(&args, |tops, etc| tag::untag(tops, etc, options)),
+        Command::Conf(options) => conf::run(options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.
     let _ = std::io::stdout().flush();
     ExitCode::from(code)
+}
+
+/// Runs a command on the site's top files in their configuration directory.
+fn with_sources(args: &Args, run: impl FnOnce(&[PathBuf], &Path) -> u8) -> u8 {
+    let (site, ..) = source::site(&args.config);
+    let etc = site.sip_conf.parent().unwrap_or(Path::new("/")).to_owned();
+    run(&[site.sip_conf], &etc)
 }

@@ -48,7 +48,7 @@ codes! {
     STRAY_CLOSE "H0117" "`--;` without `;--`"
         "Outside a block comment `--;` makes Asterisk ignore every following line until a `;--`. Write `--\\;` for the plain text."
     ENDLESS "H0118" "Asterisk would hang here"
-        "128 nested `;--` and one more, or a section that inherits from itself behind `(+)`: Asterisk loops for ever. handset takes the configuration as rejected."
+        "128 nested `;--` and one more, a section that inherits from itself behind `(+)`, or a path of more than 254 bytes included a second time: Asterisk loops for ever. handset takes the configuration as rejected."
     TOO_MUCH "H0119" "more than handset reads"
         "One configuration may have 1000 files, 64 MiB and two million values (copies from templates counted). Two includes in a cycle soon reach that."
     UNREADABLE "H0120" "an included file that cannot be read"
@@ -61,6 +61,8 @@ codes! {
         "Its sections then exist more than once."
     MANY "H0124" "too many messages"
         "The first thousand are shown."
+    VARIES "H0125" "a filter that Asterisk's versions read differently"
+        "In `(+key=)` and `(+key=value&)` nothing stands at the end. Before 18.22, 20.7 and 21.2 the first matches no section, and the `&` of the second does not count; since then the first matches any value of the key, and the second matches no section. Say which is meant: `(+key=.*)`, `(+key=value)`."
 }
 
 /// A name cut by Asterisk.

@@ -1,7 +1,7 @@
 //! The text after `+` in a header's options: which section it means.
 
-use super::Section;
 use super::ere::{Ere, Exhausted};
+use super::{Age, Section};
 
 /// `name=value` pairs joined by `&`, all of which must match.
 pub(super) struct Filter {
@@ -20,10 +20,8 @@ enum Pair {
 
 impl Filter {
     /// Reads it; an empty filter means any section that is not a template.
-    pub(super) fn new(text: &[u8]) -> Self {
-        let mut rest = Some(text);
-        let pairs = std::iter::from_fn(|| token(&mut rest, b'&')).map(pair).collect();
-        Self { pairs }
+    pub(super) fn new(text: &[u8], age: Age) -> Self {
+        Self { pairs: halves(text, age).into_iter().map(pair).collect() }
     }
 
     /// Whether it holds for a section; every step costs fuel.
@@ -57,11 +55,27 @@ fn any(section: &Section, name: &Ere, value: &Ere, fuel: &mut u64) -> Result<boo
     Ok(false)
 }
 
-fn pair(text: &[u8]) -> Pair {
-    let mut rest = Some(text);
-    let (Some(name), Some(value)) = (token(&mut rest, b'='), token(&mut rest, b'=')) else {
-        return Pair::Never;
+/// Whether old and new Asterisks take it differently.
+pub(super) fn varies(text: &[u8]) -> bool {
+    let never = |age| Filter::new(text, age).pairs.iter().any(|p| matches!(p, Pair::Never));
+    halves(text, Age::Old) != halves(text, Age::New) && !(never(Age::Old) && never(Age::New))
+}
+
+/// The two sides of a pair, as far as they are there.
+type Halves<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn halves(text: &[u8], age: Age) -> Vec<Halves<'_>> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    let pairs = std::iter::from_fn(|| token(&mut rest, b'&', age));
+    let halve = |pair| {
+        let mut rest = Some(pair);
+        (token(&mut rest, b'=', age), token(&mut rest, b'=', age))
     };
+    pairs.map(halve).collect()
+}
+
+fn pair(halves: Halves<'_>) -> Pair {
+    let (Some(name), Some(value)) = halves else { return Pair::Never };
     if name == b"TEMPLATES" {
         return match value.to_ascii_lowercase().as_slice() {
             b"include" => Pair::Include,
@@ -75,10 +89,11 @@ fn pair(text: &[u8]) -> Pair {
     }
 }
 
-/// Asterisk's own `strsep`: a separator inside quotes or behind `\` does not count, nothing left is
-/// no token, and a token loses its blanks and one pair of quotes.
-fn token<'a>(rest: &mut Option<&'a [u8]>, separator: u8) -> Option<&'a [u8]> {
-    let text = rest.take().filter(|text| !text.is_empty())?;
+/// Asterisk's own `strsep`: a separator inside quotes or behind `\` does not count, and a token loses
+/// its blanks and one pair of quotes. Behind the last separator an old Asterisk finds no token where
+/// nothing is left, a new one an empty token (asterisk/asterisk#568).
+fn token<'a>(rest: &mut Option<&'a [u8]>, separator: u8, age: Age) -> Option<&'a [u8]> {
+    let text = rest.take().filter(|text| age == Age::New || !text.is_empty())?;
     let mut quotes = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -134,9 +149,30 @@ mod tests {
 
     #[track_caller]
     fn check(filter: &str, plain: bool, template: bool) {
-        let filter = Filter::new(filter.as_bytes());
+        assert!(!varies(filter.as_bytes()));
+        for age in [Age::Old, Age::New] {
+            check_as(age, filter, plain, template);
+        }
+    }
+
+    #[track_caller]
+    fn check_as(age: Age, filter: &str, plain: bool, template: bool) {
+        let filter = Filter::new(filter.as_bytes(), age);
         let got = [false, true].map(|t| filter.holds(&section(t), &mut 10_000));
         assert_eq!(got, [Ok(plain), Ok(template)]);
+    }
+
+    #[test]
+    fn an_empty_rest_is_a_token_for_new_asterisks_only() {
+        for (filter, old, new) in
+            [("type=", false, true), ("type=end&", true, false), ("type=end&type=", false, true)]
+        {
+            check_as(Age::Old, filter, old, false);
+            check_as(Age::New, filter, new, false);
+            assert!(varies(filter.as_bytes()), "{filter}");
+        }
+        check_as(Age::Old, "TEMPLATES=include&", true, true);
+        check_as(Age::New, "TEMPLATES=include&", false, false);
     }
 
     #[test]
@@ -150,8 +186,9 @@ mod tests {
         check("TEMPLATES=Restrict", false, true);
         check("TEMPLATES=other", false, false);
         check("type", false, false);
-        check("type=", false, false);
         check("type=(x", false, false);
         check("&", false, false);
+        check("TEMPLATES=", false, false);
+        check("type=end&&type=end", false, false);
     }
 }

@@ -9,14 +9,14 @@ use bytes::Bytes;
 
 use super::lex::{Blocks, Lexer};
 use super::resolve::Store;
-use super::{Comment, Conf, Files, Status, codes};
+use super::{Age, Comment, Conf, Files, Status, codes};
 use crate::base::{Code, Diagnostic, FileId, Level, Sources, Span};
 
 /// Levels below the top file.
 pub(super) const LEVELS: u32 = 10;
 
 /// Bytes of a path that Asterisk keeps.
-const PATH: usize = 255;
+pub(super) const PATH: usize = 255;
 
 /// Files opened in one reading.
 const FILES: usize = 1000;
@@ -49,6 +49,8 @@ pub(super) struct Reader<'a> {
     pub(super) comments: Vec<Comment>,
     pub(super) diagnostics: Vec<Diagnostic>,
     seen: HashSet<PathBuf>,
+    /// Arguments of includes that fill Asterisk's buffer for a path.
+    pub(super) long: HashSet<Vec<u8>>,
     /// Nesting level; an abandoned file never gives its own back.
     pub(super) level: u32,
     opened: usize,
@@ -78,15 +80,22 @@ pub(super) struct Current<'b> {
     pub(super) top: bool,
 }
 
-pub(super) fn read(top: &Path, etc: &Path, files: &mut dyn Files, sources: &mut Sources) -> Conf {
+pub(super) fn read(
+    age: Age,
+    top: &Path,
+    etc: &Path,
+    files: &mut dyn Files,
+    sources: &mut Sources,
+) -> Conf {
     let mut reader = Reader {
         etc,
         files,
         sources,
-        store: Store::new(),
+        store: Store::new(age),
         comments: Vec::new(),
         diagnostics: Vec::new(),
         seen: HashSet::new(),
+        long: HashSet::new(),
         level: 0,
         opened: 0,
         bytes: 0,

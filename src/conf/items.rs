@@ -1,10 +1,10 @@
 //! What each line of a file does.
 
-use super::include::{Abandon, Chain, Current, LEVELS, Loaded, Reader};
+use super::include::{Abandon, Chain, Current, LEVELS, Loaded, PATH, Reader};
 use super::lex::{Chunk, Joined, Line, View};
 use super::parse::{self, Fault, Item, Key};
-use super::resolve::{NAME, Refusal};
-use super::{Comment, Entry, Place, codes};
+use super::resolve::{self, NAME, Refusal};
+use super::{Comment, Entry, Place, codes, filter};
 use crate::base::{Diagnostic, Span, Text};
 
 impl Reader<'_> {
@@ -106,6 +106,13 @@ impl Reader<'_> {
         name: View<'_>,
         options: Option<View<'_>>,
     ) -> Result<usize, Abandon> {
+        for option in options.into_iter().flat_map(resolve::split) {
+            if option.bytes.strip_prefix(b"+").is_some_and(filter::varies) {
+                let text = "old and new Asterisks choose differently here".to_owned();
+                let help = "leave out the `&` that nothing follows; for any value write `key=.*`";
+                self.warn(&codes::VARIES, text, option.span(line, whole), help);
+            }
+        }
         let opened = self.store.header(line, whole, name, options);
         if name.bytes.len() > NAME {
             self.say(codes::cut_name(name.span(line, whole)));
@@ -185,6 +192,12 @@ impl Reader<'_> {
         };
         let argument = parse::unquote(argument);
         let at = argument.span(line, whole);
+        if argument.bytes.len() >= PATH && !self.long.insert(argument.bytes.to_vec()) {
+            // Asterisk looks for a name `path~~N` that is not taken, and has no room left for it. (Where
+            // even the cut path is not taken it goes on; nobody can know that without its own place.)
+            self.endless(at, "a path of more than 254 bytes is included a second time");
+            return Err(Abandon);
+        }
         let needed = name == b"include";
         if self.level >= LEVELS {
             return self.too_deep(file, needed, at);

@@ -22,6 +22,35 @@ impl Memory {
     }
 }
 
+/// Other files with one of them changed. Patterns see the files as they are: the change makes no file
+/// and takes none away.
+pub struct Overlay<'a> {
+    under: &'a mut dyn Files,
+    path: PathBuf,
+    bytes: Bytes,
+}
+
+impl<'a> Overlay<'a> {
+    /// Over `under`, the file `path` holds `bytes`.
+    pub fn new(
+        under: &'a mut dyn Files,
+        path: impl Into<PathBuf>,
+        bytes: impl Into<Bytes>,
+    ) -> Self {
+        Self { under, path: path.into(), bytes: bytes.into() }
+    }
+}
+
+impl Files for Overlay<'_> {
+    fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
+        self.under.expand(pattern)
+    }
+
+    fn read(&mut self, path: &Path) -> io::Result<Bytes> {
+        if path == self.path { Ok(self.bytes.clone()) } else { self.under.read(path) }
+    }
+}
+
 impl Files for Memory {
     fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
         let pattern = pattern.as_os_str().as_encoded_bytes();

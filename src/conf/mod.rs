@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::base::{Code, Diagnostic, Sources, Span, Text};
 
 mod codes;
+pub mod edit;
 mod ere;
 mod filter;
 mod fingerprint;
@@ -22,7 +23,7 @@ mod resolve;
 pub mod show;
 
 pub use fingerprint::fingerprint;
-pub use memory::Memory;
+pub use memory::{Memory, Overlay};
 
 /// Every kind of message about the language.
 pub static CODES: &[&Code] = codes::CODES;
@@ -31,7 +32,31 @@ pub static CODES: &[&Code] = codes::CODES;
 /// configuration directory; relative paths (of `top`, too) are relative to `etc`. What was read is
 /// added to `sources`. At most 1000 files and 64 MiB are read.
 pub fn read(top: &Path, etc: &Path, files: &mut dyn Files, sources: &mut Sources) -> Conf {
-    include::read(top, etc, files, sources)
+    read_as(Age::default(), top, etc, files, sources)
+}
+
+/// As [`read`], for an Asterisk of this age.
+pub fn read_as(
+    age: Age,
+    top: &Path,
+    etc: &Path,
+    files: &mut dyn Files,
+    sources: &mut Sources,
+) -> Conf {
+    include::read(age, top, etc, files, sources)
+}
+
+/// Which Asterisk reads. What else changed in the language since 13.31 and 16.8 nobody can see in its
+/// sections.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Age {
+    /// Before 18.22, 20.7 and 21.2: in the filter of a `(+…)`, `key=` with nothing behind it matches
+    /// no section, and an `&` at its end does not count.
+    Old,
+    /// Since then: `key=` matches any value of the key, and behind an `&` at the end an empty pair
+    /// follows, which matches nothing.
+    #[default]
+    New,
 }
 
 /// The files that a reading may ask for.
@@ -42,6 +67,19 @@ pub trait Files {
 
     /// The content of one file.
     fn read(&mut self, path: &Path) -> io::Result<Bytes>;
+}
+
+impl Age {
+    /// Of a version, such as 20 and 6 for 20.6.
+    pub fn of(major: u32, minor: u32) -> Self {
+        let first = match major {
+            18 => 22,
+            20 => 7,
+            21 => 2,
+            _ => 0,
+        };
+        if major < 18 || major == 19 || minor < first { Age::Old } else { Age::New }
+    }
 }
 
 /// How Asterisk would take the file.

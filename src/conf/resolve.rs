@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::ere::Exhausted;
 use super::filter::Filter;
 use super::lex::{Line, View};
-use super::{Entry, Section};
+use super::{Age, Entry, Section};
 use crate::base::{Span, Text};
 
 /// Bytes of a section's name that Asterisk keeps.
@@ -47,6 +47,7 @@ pub(super) struct Store {
     named: HashMap<Vec<u8>, Vec<usize>>,
     entries: usize,
     fuel: u64,
+    age: Age,
 }
 
 /// What a header's options act on: the section that it begins, or one found by `(+)`.
@@ -56,8 +57,9 @@ enum Target {
 }
 
 impl Store {
-    pub(super) fn new() -> Self {
-        Self { sections: Vec::new(), current: None, named: HashMap::new(), entries: 0, fuel: FUEL }
+    pub(super) fn new(age: Age) -> Self {
+        let (sections, named) = (Vec::new(), HashMap::new());
+        Self { sections, current: None, named, entries: 0, fuel: FUEL, age }
     }
 
     /// Opens a section, or finds the one that a `(+)` names.
@@ -124,7 +126,8 @@ impl Store {
         filter: &[u8],
         span: Span,
     ) -> Result<Target, Refusal> {
-        let found = self.find(name, &Filter::new(filter))?.ok_or(Refusal::NoTarget(span))?;
+        let found =
+            self.find(name, &Filter::new(filter, self.age))?.ok_or(Refusal::NoTarget(span))?;
         if let Target::New(section) = target {
             self.sections[found].template |= section.template;
             self.sections[found].entries.extend(section.entries);
@@ -135,7 +138,7 @@ impl Store {
 
     /// Copies the values that the base has now.
     fn inherit(&mut self, target: &mut Target, name: &[u8], span: Span) -> Result<(), Refusal> {
-        let any = Filter::new(b"TEMPLATES=include");
+        let any = Filter::new(b"TEMPLATES=include", self.age);
         let Some(base) = self.find(name, &any)? else {
             return Err(Refusal::NoBase(Text::from(name), span));
         };
@@ -233,7 +236,7 @@ fn joined(old: &[u8], more: &[u8]) -> Text {
 }
 
 /// The options between their commas; nothing is one empty option.
-fn split(options: View<'_>) -> impl Iterator<Item = View<'_>> {
+pub(super) fn split(options: View<'_>) -> impl Iterator<Item = View<'_>> {
     let mut rest = Some(options);
     std::iter::from_fn(move || {
         let now = rest?;

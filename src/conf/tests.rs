@@ -112,6 +112,10 @@ fn mistakes_are_told_at_their_place() {
     check_messages("[a]\nk=1 ;-- x\n\n", &["H0116 /etc/m.conf:2:5 ;"]);
     check_messages("[a]\nk=1--;\n", &["H0117 /etc/m.conf:2:6 ;"]);
     check_messages("[a]\nk=1\n[a](+,a)\n", &["H0118 /etc/m.conf:3:7 a"]);
+    let (long, short) = ("/.".repeat(128), "/.".repeat(127));
+    let twice = |path: &str| format!("[a]\n#tryinclude {path}\n#tryinclude \"{path}\"\n");
+    check_messages(&twice(&long), &[&format!("H0118 /etc/m.conf:3:14 {long}")]);
+    check_messages(&twice(&short), &[]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod export;
 pub mod journal;
 pub mod net;
 mod news;
+pub mod rewrite;
 mod run;
 pub mod serve;
 pub mod sitekey;

@@ -2,6 +2,7 @@
 
 mod codes;
 mod parse;
+pub mod write;
 
 use crate::base::{Diagnostic, Mac, Span, Spanned};
 use crate::conf::{Comment, Conf, Place};

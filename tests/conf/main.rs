@@ -1,5 +1,7 @@
 //! What Asterisk itself made of 487 configurations, against our reading of the same files.
 
+mod tagged;
+
 use std::fs;
 use std::path::Path;
 

@@ -31,4 +31,6 @@ codes! {
         "A tag is written `;MAC=00:18:b9:12:34:56`, as the first thing in the comment. To switch a tag off, write `;;MAC=`."
     LOCAL "H0210" "a made-up MAC"
         "The address is marked as administered locally: made up, not assigned to a maker. Desk phones carry assigned ones."
+    NO_EDIT "H0211" "a tag that handset does not write"
+        "handset tag and handset untag change one line of one file, and only after reading the changed text: Asterisk must see the same sections as before, and no other section may gain or lose a tag. Templates, sections of a file that is included twice, sections with several tags, and lines whose comment cannot be kept are left to you."
 }
