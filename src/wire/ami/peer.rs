@@ -158,11 +158,11 @@ mod tests {
                 user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
                 expires: Some(56),
                 status: "OK (1 ms)".into(),
-                visible: Visible {
+                visible: Some(Visible {
                     callerid: "\"Ada Quill\" <201>".into(),
                     mailbox: String::new(),
                     language: "en".into(),
-                },
+                }),
             })
         );
         assert_eq!(shown("sipshowpeer-nobody.rsp"), None);
