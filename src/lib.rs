@@ -6,7 +6,7 @@ pub mod conf;
 pub mod control;
 pub mod daemon;
 pub mod family;
+pub mod log;
 pub mod model;
 pub mod plan;
-pub mod log;
 pub mod wire;

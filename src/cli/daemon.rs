@@ -17,7 +17,8 @@ pub(super) fn socket(args: &Args) -> PathBuf {
 
 /// Asks once; the first answer, or the exit code of a failure that was told.
 pub(super) fn once(args: &Args, question: Ask) -> Result<Answer, u8> {
-    let mut talk = ask(&socket(args), question, false).map_err(|error| output::unreachable(&error))?;
+    let mut talk =
+        ask(&socket(args), question, false).map_err(|error| output::unreachable(&error))?;
     match talk.next() {
         Some(Err(error)) => Err(output::unreachable(&error)),
         Some(Ok(answer @ Answer::Error { .. })) => Err(output::refused(Some(answer))),
@@ -53,7 +54,8 @@ pub(super) fn push(args: &Args, options: &Push) -> u8 {
     };
     match talk.next() {
         Some(Ok(Answer::Push { phones })) => {
-            let rows = phones.iter().map(|p| vec![p.mac.to_string(), p.peers.join(","), p.what.clone()]);
+            let rows =
+                phones.iter().map(|p| vec![p.mac.to_string(), p.peers.join(","), p.what.clone()]);
             output::line(output::table(&["PHONE", "PEERS", "PUSH"], rows.collect()));
         }
         Some(Ok(other)) => return output::refused(Some(other)),
@@ -70,13 +72,21 @@ fn wait(talk: Conversation) -> u8 {
         match answer {
             Ok(Answer::Progress { phones, finished }) => {
                 for phone in phones {
-                    let detail = phone.detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default();
-                    output::line(format!("{} {}{detail}", phone.mac, super::status::word(phone.state)));
+                    let detail =
+                        phone.detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default();
+                    output::line(format!(
+                        "{} {}{detail}",
+                        phone.mac,
+                        super::status::word(phone.state)
+                    ));
                     last.insert(phone.mac, phone);
                 }
                 if finished {
                     let proved = last.values().filter(|p| p.state == State::Current).count();
-                    output::line(format!("{proved} of {} proved to run their configuration", last.len()));
+                    output::line(format!(
+                        "{proved} of {} proved to run their configuration",
+                        last.len()
+                    ));
                     return if proved == last.len() { DONE } else { NO };
                 }
             }

@@ -37,7 +37,13 @@ fn one(phone: &PhoneDiff) -> String {
     let mut text = format!("{} ({}): {what}", phone.mac, phone.peers.join(", "));
     for change in &phone.keys {
         let value = |v: &Option<String>| v.as_ref().map_or("(none)".into(), |v| format!("{v:?}"));
-        text += &format!("\n  {} {}: {} -> {}", change.file, change.key, value(&change.old), value(&change.new));
+        text += &format!(
+            "\n  {} {}: {} -> {}",
+            change.file,
+            change.key,
+            value(&change.old),
+            value(&change.new)
+        );
     }
     text
 }

@@ -13,12 +13,26 @@ use crate::plan::generation::{Generation, PhonePart};
 
 /// Reads the sources and makes a generation of them, with a key of zeros where the site key may not be
 /// read (or does not exist yet): its values are masked then anyway.
-pub(super) fn made(config: &Path, sip_conf: Option<&Path>) -> Result<(Reading, Option<Built>), String> {
+pub(super) fn made(
+    config: &Path,
+    sip_conf: Option<&Path>,
+) -> Result<(Reading, Option<Built>), String> {
     let (reading, _) = source::read(config, sip_conf);
-    let key = sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
+    let key =
+        sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
     let (zone, _) = decide::timezone(&reading.site, None);
-    let built = decide::server_address(&reading.site, &reading.sip.registrar, None)
-        .map(|(server, _)| reading.build(server, &zone, &key, 1, Time::default(), &Generation::default(), &mut Cache::new()));
+    let built =
+        decide::server_address(&reading.site, &reading.sip.registrar, None).map(|(server, _)| {
+            reading.build(
+                server,
+                &zone,
+                &key,
+                1,
+                Time::default(),
+                &Generation::default(),
+                &mut Cache::new(),
+            )
+        });
     match built {
         Ok(built) => Ok((reading, Some(built))),
         Err(why) if reading.phones.phones.is_empty() => {
@@ -43,13 +57,25 @@ pub(super) fn run(args: &Args, options: &Render) -> u8 {
         }
     };
     if options.show_secrets && sitekey::load(&reading.site.site_key).is_err() {
-        output::complain(format!("the site key {} cannot be read: tokens and passwords made from it would be wrong", reading.site.site_key.display()));
+        output::complain(format!(
+            "the site key {} cannot be read: tokens and passwords made from it would be wrong",
+            reading.site.site_key.display()
+        ));
         return DENIED;
     }
     let parts = find(&built, &options.phone);
     if parts.is_empty() {
-        let why = options.phone.parse::<Mac>().ok().and_then(|mac| reading.phones.held.get(&mac).cloned());
-        output::complain(why.unwrap_or_else(|| format!("no phone is called '{}': give a MAC, a peer or a label; see handset check", options.phone)));
+        let why = options
+            .phone
+            .parse::<Mac>()
+            .ok()
+            .and_then(|mac| reading.phones.held.get(&mac).cloned());
+        output::complain(why.unwrap_or_else(|| {
+            format!(
+                "no phone is called '{}': give a MAC, a peer or a label; see handset check",
+                options.phone
+            )
+        }));
         return NO;
     }
     let mut shown = 0;
@@ -73,7 +99,8 @@ fn find<'a>(built: &'a Built, word: &str) -> Vec<&'a PhonePart> {
 }
 
 fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &Render) -> usize {
-    let variants = part.variants.iter().flat_map(|v| v.artifacts.iter().map(move |a| (v.step.0.as_str(), a)));
+    let variants =
+        part.variants.iter().flat_map(|v| v.artifacts.iter().map(move |a| (v.step.0.as_str(), a)));
     let shared = generation.shared.iter().map(|a| ("", a));
     let wanted = |(_, artifact): &(&str, &Artifact)| {
         options.file.as_deref().is_none_or(|name| artifact.name.as_str().eq_ignore_ascii_case(name))
@@ -81,10 +108,15 @@ fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &R
     let mut shown = 0;
     for (step, artifact) in variants.chain(shared).filter(wanted) {
         if options.file.is_none() {
-            let step = if step.is_empty() { String::new() } else { format!(" (on the way to firmware {step})") };
+            let step = if step.is_empty() {
+                String::new()
+            } else {
+                format!(" (on the way to firmware {step})")
+            };
             output::line(format!("=== {}{step}", artifact.name));
         }
-        let masked = if options.show_secrets { artifact.bytes.to_vec() } else { mask(family, artifact) };
+        let masked =
+            if options.show_secrets { artifact.bytes.to_vec() } else { mask(family, artifact) };
         output::bytes(&masked);
         shown += 1;
     }
@@ -93,9 +125,17 @@ fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &R
 
 /// The file with the values of its secret keys starred.
 fn mask(family: &Family, artifact: &Artifact) -> Vec<u8> {
-    let secret: Vec<String> = family.keys(artifact).into_iter().filter(|(.., secret)| *secret).map(|(key, ..)| key).collect();
+    let secret: Vec<String> = family
+        .keys(artifact)
+        .into_iter()
+        .filter(|(.., secret)| *secret)
+        .map(|(key, ..)| key)
+        .collect();
     let line = |line: &[u8]| {
-        let key = secret.iter().find(|key| line.starts_with(key.as_bytes()) && line[key.len()..].trim_ascii_start().starts_with(b":"));
+        let key = secret.iter().find(|key| {
+            line.starts_with(key.as_bytes())
+                && line[key.len()..].trim_ascii_start().starts_with(b":")
+        });
         let end = &line[line.trim_ascii_end().len()..];
         key.map_or_else(|| line.to_vec(), |key| [key.as_bytes(), b": \"***\"", end].concat())
     };

@@ -33,7 +33,8 @@ fn watch(args: &Args, options: &Options) -> u8 {
                 let text = print(&status, options);
                 if text != last {
                     // JSON is for machines: one array after the other. People get a fresh screen.
-                    let home = if options.json || !output::terminal() { "" } else { "\u{1b}[2J\u{1b}[H" };
+                    let home =
+                        if options.json || !output::terminal() { "" } else { "\u{1b}[2J\u{1b}[H" };
                     output::line(format!("{home}{text}"));
                     last = text;
                 }
@@ -76,29 +77,44 @@ fn print(status: &Status, options: &Options) -> String {
         }
     }
     for asker in &status.unknown {
-        text += &format!("\n{} at {} asks for {} and has no tag: ;MAC={}", asker.mac, asker.address, asker.asked, asker.mac);
+        text += &format!(
+            "\n{} at {} asks for {} and has no tag: ;MAC={}",
+            asker.mac, asker.address, asker.asked, asker.mac
+        );
     }
     text
 }
 
-const HEAD: [&str; 9] = ["PHONE", "MODEL", "LINE", "PEER", "REGISTERED", "WANTED", "RUNNING", "STATE", "LAST SEEN"];
+const HEAD: [&str; 9] =
+    ["PHONE", "MODEL", "LINE", "PEER", "REGISTERED", "WANTED", "RUNNING", "STATE", "LAST SEEN"];
 
 /// One row a line: what belongs to the phone stands on its first.
 fn table(phones: &[PhoneStatus]) -> String {
     let mut rows = Vec::new();
     for phone in phones {
-        let none = LineStatus { line: 0, peer: "-".into(), label: String::new(), registered: false, address: None, user_agent: None };
-        let lines: Vec<&LineStatus> = if phone.lines.is_empty() { vec![&none] } else { phone.lines.iter().collect() };
+        let none = LineStatus {
+            line: 0,
+            peer: "-".into(),
+            label: String::new(),
+            registered: false,
+            address: None,
+            user_agent: None,
+        };
+        let lines: Vec<&LineStatus> =
+            if phone.lines.is_empty() { vec![&none] } else { phone.lines.iter().collect() };
         rows.extend(lines.iter().enumerate().map(|(index, line)| row(phone, line, index == 0)));
     }
     output::table(&HEAD, rows)
 }
 
 fn row(phone: &PhoneStatus, line: &LineStatus, first: bool) -> Vec<String> {
-    let short = |digest: Option<crate::base::Digest>| digest.map_or("-".into(), |d| d.to_string()[..8].to_owned());
+    let short = |digest: Option<crate::base::Digest>| {
+        digest.map_or("-".into(), |d| d.to_string()[..8].to_owned())
+    };
     let of_phone = |text: String| if first { text } else { String::new() };
     let agent = line.user_agent.as_deref().map(|a| format!(" {a}")).unwrap_or_default();
-    let registered = line.address.as_ref().map_or("no".into(), |address| format!("{address}{agent}"));
+    let registered =
+        line.address.as_ref().map_or("no".into(), |address| format!("{address}{agent}"));
     vec![
         of_phone(phone.mac.to_string()),
         of_phone(phone.model.clone()),
@@ -108,7 +124,9 @@ fn row(phone: &PhoneStatus, line: &LineStatus, first: bool) -> Vec<String> {
         of_phone(short(phone.wanted)),
         of_phone(short(phone.running)),
         of_phone(word(phone.state).into()),
-        of_phone(phone.last_seen.as_deref().map_or("never".into(), |at| at.chars().take(19).collect())),
+        of_phone(
+            phone.last_seen.as_deref().map_or("never".into(), |at| at.chars().take(19).collect()),
+        ),
     ]
 }
 

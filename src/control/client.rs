@@ -44,7 +44,8 @@ pub fn ask(path: &Path, ask: Ask, patient: bool) -> Result<Conversation, ClientE
     let broken = ClientError::Broken;
     stream.set_read_timeout((!patient).then_some(PATIENCE)).map_err(broken)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
-    let mut line = serde_json::to_vec(&Request { version: VERSION, ask }).map_err(|e| broken(e.into()))?;
+    let mut line =
+        serde_json::to_vec(&Request { version: VERSION, ask }).map_err(|e| broken(e.into()))?;
     line.push(b'\n');
     stream.write_all(&line).map_err(broken)?;
     Ok(Conversation(BufReader::new(stream)))

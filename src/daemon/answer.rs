@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::control::Call;
 use super::core::Core;
 use crate::base::{Mac, Time};
-use crate::control::{Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status, UnknownAsker};
+use crate::control::{
+    Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status,
+    UnknownAsker,
+};
 use crate::family::Artifact;
 use crate::plan::{diff, offer};
 
@@ -19,7 +22,8 @@ impl Core {
             Ask::Status { phone } => self.status(phone.as_deref(), now),
             Ask::Diff => Answer::Diff(self.diff()),
             Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
-            Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now) {
+            Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now)
+            {
                 Ok((macs, lines)) => {
                     // A fresh channel has room; an asker who went away needs no answer.
                     let _ = answers.try_send(Answer::Push { phones: lines });
@@ -38,10 +42,15 @@ impl Core {
     fn named(&self, word: &str) -> Result<Vec<Mac>, Answer> {
         let found = self.offer.named(word);
         if found.is_empty() {
-            let held = self.look.as_ref().and_then(|l| word.parse::<Mac>().ok().and_then(|mac| l.held.get(&mac)));
+            let held = self
+                .look
+                .as_ref()
+                .and_then(|l| word.parse::<Mac>().ok().and_then(|mac| l.held.get(&mac)));
             let message = match held {
                 Some(why) => format!("{word} has no files: {why}"),
-                None => format!("no phone is called '{word}': give a MAC, a peer or a label; handset status lists them"),
+                None => format!(
+                    "no phone is called '{word}': give a MAC, a peer or a label; handset status lists them"
+                ),
             };
             return Err(Answer::Error { kind: ErrorKind::NoSuchPhone, message });
         }
@@ -54,7 +63,8 @@ impl Core {
             Some(Ok(macs)) => macs,
             None => self.offer.phones.keys().copied().collect(),
         };
-        let mut phones: Vec<PhoneStatus> = macs.into_iter().filter_map(|mac| self.phone_status(mac, now)).collect();
+        let mut phones: Vec<PhoneStatus> =
+            macs.into_iter().filter_map(|mac| self.phone_status(mac, now)).collect();
         if word.is_none() {
             phones.extend(self.without_files());
             phones.sort_by_key(|phone| phone.mac);
@@ -76,19 +86,23 @@ impl Core {
 
     fn held(&self) -> Option<String> {
         let look = self.look.as_ref();
-        look.map_or(Some("the sources have not been read yet".into()), |l| l.hold.clone())
-            .or_else(|| self.store.trouble().map(|why| format!("the state cannot be written: {why}")))
+        look.map_or(Some("the sources have not been read yet".into()), |l| l.hold.clone()).or_else(
+            || self.store.trouble().map(|why| format!("the state cannot be written: {why}")),
+        )
     }
 
     fn reload_in_words(&self) -> String {
         let known = self.loaded.known.as_deref();
-        let current = self.look.as_ref().is_some_and(|look| known == Some(look.fingerprint.as_str()));
+        let current =
+            self.look.as_ref().is_some_and(|look| known == Some(look.fingerprint.as_str()));
         match (&self.loaded.error, current, known) {
             (_, true, _) => "loaded".into(),
             (Some(error), ..) => format!("waiting: {error}"),
             (None, false, Some(_)) => match offer::waiting(&self.offer).count() {
                 0 => "waiting".into(),
-                count => format!("waiting ({count} phones keep their old files until Asterisk has loaded)"),
+                count => format!(
+                    "waiting ({count} phones keep their old files until Asterisk has loaded)"
+                ),
             },
             (None, false, None) => "unknown".into(),
         }
@@ -161,8 +175,15 @@ impl Core {
         })
     }
 
-    fn push(&mut self, words: &[String], all: bool, dry_run: bool, now: Time) -> Result<(Vec<Mac>, Vec<PushLine>), Answer> {
-        let mut macs: Vec<Mac> = if all { self.offer.phones.keys().copied().collect() } else { Vec::new() };
+    fn push(
+        &mut self,
+        words: &[String],
+        all: bool,
+        dry_run: bool,
+        now: Time,
+    ) -> Result<(Vec<Mac>, Vec<PushLine>), Answer> {
+        let mut macs: Vec<Mac> =
+            if all { self.offer.phones.keys().copied().collect() } else { Vec::new() };
         for word in words {
             macs.extend(self.named(word)?);
         }
@@ -189,7 +210,12 @@ impl Core {
             (true, true) => "is current: looks, and does not restart",
             (true, false) => "looks, and restarts when its configuration differs",
         };
-        Some(PushLine { mac, peers: part.peers().map(str::to_owned).collect(), what: what.into(), due: reachable })
+        Some(PushLine {
+            mac,
+            peers: part.peers().map(str::to_owned).collect(),
+            what: what.into(),
+            due: reachable,
+        })
     }
 
     /// What is on disk against what each phone is proved to run, or else is offered.
@@ -198,7 +224,9 @@ impl Core {
         let mut running: BTreeMap<_, _> = self.offer.phones.clone();
         running.extend(self.ran.iter().map(|(mac, part)| (*mac, part.clone())));
         let old = offer::Offer::new(self.offer.newest.clone(), running);
-        let keys = |family: &str, artifact: &Artifact| self.families.get(family).map(|f| f.keys(artifact)).unwrap_or_default();
+        let keys = |family: &str, artifact: &Artifact| {
+            self.families.get(family).map(|f| f.keys(artifact)).unwrap_or_default()
+        };
         diff::phones(&old, &look.built.phones, &keys)
     }
 

@@ -100,7 +100,10 @@ impl Catalog for Shelf {
                 Some(mac) => own(&served, mac, &name),
                 None => Found::Missing,
             },
-            None => served.root.and_then(|root| inside(&root, &name)).map_or(Found::Missing, Found::Static),
+            None => served
+                .root
+                .and_then(|root| inside(&root, &name))
+                .map_or(Found::Missing, Found::Static),
         }
     }
 }

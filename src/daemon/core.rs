@@ -15,7 +15,7 @@ use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Time};
 use crate::control::Answer;
 use crate::model::site::{Ami, ReloadMode, Site};
-use crate::plan::generation::{Generation, PhonePart};
+use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Asker, Notified, Observed, Visible};
 use crate::plan::offer::{Offer, offer, waiting};
@@ -78,7 +78,14 @@ const RELIST: Duration = Duration::from_millis(300);
 
 impl Core {
     /// Starts from what is stored.
-    pub fn new(site: Arc<Site>, store: Store, restored: Restored, families: Arc<family::Library>, out: Outlets, now: Time) -> Self {
+    pub fn new(
+        site: Arc<Site>,
+        store: Store,
+        restored: Restored,
+        families: Arc<family::Library>,
+        out: Outlets,
+        now: Time,
+    ) -> Self {
         let newest = restored.generation.unwrap_or_default();
         let offer = Arc::new(Offer::new(newest, restored.offered));
         let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
@@ -129,7 +136,10 @@ impl Core {
             // Without the last acknowledgement nothing is proved; a phone that has it all will say so
             // when it is asked, by not restarting.
             if transfer.outcome == Outcome::Complete {
-                self.observed.fetched(mac, ticket.role, transfer.name.trim_start_matches(['.', '/']), ticket.digest, now);
+                let name = transfer.name.trim_start_matches(['.', '/']);
+                self.observed.fetched(mac, ticket.role, name, ticket.digest, transfer.at);
+                // Its REGISTER may have been told of before its fetch.
+                self.prove(mac, now);
             } else {
                 self.observed.heard(mac, now);
             }
@@ -140,7 +150,8 @@ impl Core {
             self.dirty.insert(mac);
             self.observed.heard(mac, now);
         } else {
-            let asker = Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
+            let asker =
+                Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
             self.observed.stranger(mac, asker);
         }
     }
@@ -173,10 +184,9 @@ impl Core {
             AmiNews::Registered { peer } => {
                 let owner = self.owners.get(&peer).copied();
                 self.dirty.extend(owner);
-                if let Some(mac) = self.observed.registered(&peer, &self.offer, owner, now) {
-                    let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);
-                    self.ran.remove(&mac);
-                    info!(phone = %mac, running = ?running, "proved: it fetched its files and registered again");
+                self.observed.registered(&peer, owner, now);
+                if let Some(mac) = owner {
+                    self.prove(mac, now);
                 }
             }
             AmiNews::Reloaded => self.loaded.sign = Some(now),
@@ -186,6 +196,13 @@ impl Core {
                 self.loaded.error = Some(error);
             }
             AmiNews::Notified { mac, result } => self.notified(mac, result),
+        }
+    }
+
+    fn prove(&mut self, mac: Mac, now: Time) {
+        if let Some(running) = self.observed.prove(mac, &self.offer, now) {
+            self.ran.remove(&mac);
+            info!(phone = %mac, %running, "proved: it runs this");
         }
     }
 
@@ -248,7 +265,12 @@ impl Core {
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
         }
-        info!(generation = newest.id, phones = next.phones.len(), waiting = waiting(&next).count(), "offered");
+        info!(
+            generation = newest.id,
+            phones = next.phones.len(),
+            waiting = waiting(&next).count(),
+            "offered"
+        );
         self.remember_running(&next);
         self.store.save_offer(&next);
         self.publish(Arc::new(next));
@@ -256,8 +278,11 @@ impl Core {
 
     fn remember_running(&mut self, next: &Offer) {
         for (mac, old) in &self.offer.phones {
-            let running = self.observed.phones.get(mac).and_then(|seen| seen.running).map(|r| r.token);
-            if next.phones.get(mac) != Some(old) && old.variants.iter().any(|v| Some(v.token) == running) {
+            let running =
+                self.observed.phones.get(mac).and_then(|seen| seen.running).map(|r| r.token);
+            if next.phones.get(mac) != Some(old)
+                && old.variants.iter().any(|v| Some(v.token) == running)
+            {
                 self.ran.insert(*mac, old.clone());
             }
         }
@@ -283,15 +308,12 @@ impl Core {
 
     fn next_load(&mut self, newest: &Generation, now: Time) -> Next {
         let Some(look) = &self.look else { return Next::Wait };
-        let wanted = Wanted { fingerprint: &look.fingerprint, since: look.at, fit: look.hold.is_none() && !look.unfit };
-        let seen = self.shown.as_ref().and_then(|shown| {
-            let lines = newest.phones.values().flat_map(|part| &part.lines);
-            let changes = lines.filter_map(|line| {
-                let old = shown.get(&line.peer);
-                (old != Some(&line.visible)).then_some(Visibly { peer: &line.peer, old, new: &line.visible })
-            });
-            reload::seen(changes, |peer| self.observed.peers.get(peer))
-        });
+        let wanted = Wanted {
+            fingerprint: &look.fingerprint,
+            since: look.at,
+            fit: look.hold.is_none() && !look.unfit,
+        };
+        let seen = self.seen(newest);
         let before = self.loaded.known.clone();
         let mode = if self.site.ami.is_none() { ReloadMode::Ignore } else { self.site.reload };
         let next = reload::next(mode, &mut self.loaded, &wanted, self.session.up, seen, now);
@@ -304,8 +326,32 @@ impl Core {
         next
     }
 
+    /// Whether Asterisk shows what changed since it is known to have loaded everything; where nothing
+    /// is known, whether it shows all that it should.
+    fn seen(&self, newest: &Generation) -> Option<bool> {
+        let peer = |name: &str| self.observed.peers.get(name);
+        let lines = newest.phones.values().flat_map(|part| &part.lines);
+        let Some(shown) = &self.shown else {
+            let mut lines = lines;
+            let fits = |line: &LinePart| {
+                peer(&line.peer).and_then(|p| p.facts.visible.as_ref()) == Some(&line.visible)
+            };
+            return lines.all(fits).then_some(true);
+        };
+        let changes = lines.filter_map(|line| {
+            let old = shown.get(&line.peer);
+            (old != Some(&line.visible)).then_some(Visibly {
+                peer: &line.peer,
+                old,
+                new: &line.visible,
+            })
+        });
+        reload::seen(changes, peer)
+    }
+
     fn publish(&mut self, offer: Arc<Offer>) {
-        let owners = offer.phones.values().flat_map(|p| p.peers().map(|peer| (peer.to_owned(), p.mac)));
+        let owners =
+            offer.phones.values().flat_map(|p| p.peers().map(|peer| (peer.to_owned(), p.mac)));
         self.owners = owners.collect();
         if self.site.tftp.listen.is_none() {
             for part in offer.phones.values() {
@@ -336,10 +382,15 @@ impl Core {
     fn askers(&self) -> Askers {
         let mut askers = Askers::default();
         for part in self.offer.phones.values() {
-            let addresses: BTreeSet<_> =
-                part.peers().filter_map(|peer| self.observed.contact(peer)).map(|a| a.ip().to_canonical()).collect();
+            let addresses: BTreeSet<_> = part
+                .peers()
+                .filter_map(|peer| self.observed.contact(peer))
+                .map(|a| a.ip().to_canonical())
+                .collect();
             let seen = self.observed.phones.get(&part.mac);
-            let told = seen.and_then(|s| s.told.as_ref().map(|t| t.at).filter(|at| s.sync.is_none_or(|y| y.at < *at)));
+            let told = seen.and_then(|s| {
+                s.told.as_ref().map(|t| t.at).filter(|at| s.sync.is_none_or(|y| y.at < *at))
+            });
             for address in addresses {
                 askers.registered.entry(address).or_default().insert(part.mac);
                 if told.is_some() {
@@ -356,7 +407,11 @@ impl Core {
     /// Looks at everything and does what is due.
     pub fn look(&mut self, now: Time) {
         if let Some(look) = &self.look {
-            let newest = if look.hold.is_none() && !look.built.same_bytes(&self.offer.newest) { look.built.clone() } else { self.newest() };
+            let newest = if look.hold.is_none() && !look.built.same_bytes(&self.offer.newest) {
+                look.built.clone()
+            } else {
+                self.newest()
+            };
             if self.loads(&newest, now) && waiting(&self.offer).next().is_some() {
                 self.reoffer(newest, true);
             }
@@ -408,7 +463,9 @@ impl Core {
 
     /// Ends the wishes that are fulfilled, and those that were tried long enough.
     fn give_up(&mut self, mut done: Vec<Mac>, now: Time) {
-        let failed = |mac: &&Mac| self.standing(**mac, now).is_some_and(|s| s.state == control::State::Failed);
+        let failed = |mac: &&Mac| {
+            self.standing(**mac, now).is_some_and(|s| s.state == control::State::Failed)
+        };
         done.extend(self.intents.pushes.keys().filter(failed).copied().collect::<Vec<_>>());
         if done.is_empty() {
             return;
@@ -435,6 +492,7 @@ impl Core {
     pub(super) fn declare_loaded(&mut self) -> bool {
         let Some(look) = &self.look else { return false };
         self.loaded.known = Some(look.fingerprint.clone());
+        self.shown = Some(visible(&look.built));
         self.decided.loaded = self.loaded.known.clone();
         self.store.save_decided(&self.decided);
         true
@@ -442,7 +500,8 @@ impl Core {
 
     /// Answers `--wait` until all these phones are done.
     pub(super) fn await_push(&mut self, answers: mpsc::Sender<Answer>, phones: Vec<Mac>) {
-        self.waiters.push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
+        self.waiters
+            .push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
     }
 
     fn inform(&mut self, now: Time) {
@@ -452,7 +511,8 @@ impl Core {
             let mut finished = true;
             for (mac, last) in &mut waiter.phones {
                 let Some(stand) = self.standing(*mac, now) else { continue };
-                let moving = self.intents.pushes.contains_key(mac) && (stand.due.is_some() || stand.state == control::State::Pushing);
+                let moving = self.intents.pushes.contains_key(mac)
+                    && (stand.due.is_some() || stand.state == control::State::Pushing);
                 finished &= !moving;
                 if *last != Some(stand.state) {
                     *last = Some(stand.state);
@@ -463,7 +523,8 @@ impl Core {
                 return !waiter.answers.is_closed();
             }
             // A reader that does not take its news is let go.
-            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok() && !finished
+            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok()
+                && !finished
         });
         self.waiters = waiters;
     }

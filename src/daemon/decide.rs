@@ -11,7 +11,11 @@ use crate::model::site::Site;
 /// The address that phones reach us and Asterisk on: the setting, else a bindaddr that is no wildcard,
 /// else what was decided before, else the host's only global address. With it comes what is to be
 /// said when the host does not have the address that was decided.
-pub fn server_address(site: &Site, registrar: &Registrar, before: Option<IpAddr>) -> Result<(IpAddr, Option<String>), String> {
+pub fn server_address(
+    site: &Site,
+    registrar: &Registrar,
+    before: Option<IpAddr>,
+) -> Result<(IpAddr, Option<String>), String> {
     if let Some(address) = &site.server_address {
         return Ok((address.value, None));
     }
@@ -21,7 +25,11 @@ pub fn server_address(site: &Site, registrar: &Registrar, before: Option<IpAddr>
     let candidates = global_addresses();
     if let Some(before) = before {
         let lost = !candidates.is_empty() && !candidates.contains(&before);
-        let note = || format!("this host no longer has {before}, which the phones' files name; write server_address into handset.conf");
+        let note = || {
+            format!(
+                "this host no longer has {before}, which the phones' files name; write server_address into handset.conf"
+            )
+        };
         return Ok((before, lost.then(note)));
     }
     match candidates.as_slice() {
@@ -29,7 +37,10 @@ pub fn server_address(site: &Site, registrar: &Registrar, before: Option<IpAddr>
         [] => Err("this host has no global address: write server_address into handset.conf".into()),
         many => {
             let list: Vec<String> = many.iter().map(IpAddr::to_string).collect();
-            Err(format!("this host has several addresses ({}): write the one that phones shall use as server_address into handset.conf", list.join(", ")))
+            Err(format!(
+                "this host has several addresses ({}): write the one that phones shall use as server_address into handset.conf",
+                list.join(", ")
+            ))
         }
     }
 }
@@ -39,8 +50,12 @@ pub fn server_address(site: &Site, registrar: &Registrar, before: Option<IpAddr>
 fn global_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
     let mut addresses: Vec<IpAddr> = interfaces
-        .filter_map(|interface| interface.address?.as_sockaddr_in().map(nix::sys::socket::SockaddrIn::ip))
-        .filter(|address| !address.is_loopback() && !address.is_link_local() && !address.is_unspecified())
+        .filter_map(|interface| {
+            interface.address?.as_sockaddr_in().map(nix::sys::socket::SockaddrIn::ip)
+        })
+        .filter(|address| {
+            !address.is_loopback() && !address.is_link_local() && !address.is_unspecified()
+        })
         .map(IpAddr::V4)
         .collect();
     addresses.sort_unstable();

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::base::{Digest, Mac};
+use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
 use crate::plan::observed::{Notified, PeerFacts};
 
@@ -33,6 +33,8 @@ pub struct Transfer {
     pub bytes: u64,
     /// Milliseconds from the request to the end.
     pub millis: u64,
+    /// When the request came.
+    pub at: Time,
 }
 
 /// What a served body means, handed through the transfer and back to the core.

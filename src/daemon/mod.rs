@@ -23,3 +23,13 @@ pub mod tftp;
 pub mod watch;
 
 pub use run::main;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::base::Time;
+
+/// Now, for the layers that own no clock.
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

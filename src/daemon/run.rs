@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use thiserror::Error;
@@ -19,11 +19,12 @@ use super::control::Call;
 use super::core::{Core, Outlets};
 use super::disk::Closure;
 use super::event::Event;
-use super::source::{Look, Source};
 use super::net::Listener;
+use super::now;
+use super::source::{Look, Source};
 use super::store::Store;
 use super::{ami, control, export, journal, source, systemd, tftp, watch as watch_disk};
-use crate::base::{Sources, Time, report};
+use crate::base::{Sources, report};
 use crate::family::library;
 use crate::model::site::{Ami, Site};
 use crate::plan::offer::Offer;
@@ -76,12 +77,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Now, for the layers that own no clock.
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// The ends of all channels that lead to the core.
 struct Inlets {
     events: mpsc::Receiver<Event>,
@@ -113,8 +108,10 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let (served_in, served) = watch::channel(Served::default());
     let (export_in, exports) = watch::channel(None);
 
-    let listener = control::bind(&site.control_socket)
-        .map_err(|source| Failure::Listen { what: site.control_socket.display().to_string(), source })?;
+    let listener = control::bind(&site.control_socket).map_err(|source| Failure::Listen {
+        what: site.control_socket.display().to_string(),
+        source,
+    })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
     let file_service = serve_files(&site, served, events_in.clone(), &stop)?;
     let known = restored.generation.is_some();
@@ -122,7 +119,14 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 
     let (orders, _) = mpsc::channel(1);
     let outlets = Outlets { served: served_in, orders, export: export_in };
-    let core = Core::new(Arc::new(site), store, restored, Arc::new(library::load(Path::new(""), &BTreeMap::new(), &mut Sources::default())), outlets, now());
+    let core = Core::new(
+        Arc::new(site),
+        store,
+        restored,
+        Arc::new(library::load(Path::new(""), &BTreeMap::new(), &mut Sources::default())),
+        outlets,
+        now(),
+    );
     let mut looker = Looker::new(Source::new(config, previous), events_in.clone(), &stop);
     let mut session = Session { events: events_in.clone(), current: None };
     tasks.spawn(signals(events_in, stop.clone()));
@@ -144,7 +148,12 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 }
 
 /// Starts the TFTP service on the socket that systemd hands over, else on `[tftp] listen`.
-fn serve_files(site: &Site, served: watch::Receiver<Served>, report: mpsc::Sender<Event>, stop: &CancellationToken) -> Result<Option<JoinHandle<()>>, Failure> {
+fn serve_files(
+    site: &Site,
+    served: watch::Receiver<Served>,
+    report: mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
     let failure = |source| Failure::Listen { what: format!("TFTP {:?}", site.tftp.listen), source };
     let handed = systemd::udp_socket("tftp").map_err(failure)?;
     let listener = match (handed, site.tftp.listen) {
@@ -195,7 +204,12 @@ async fn signals(events: mpsc::Sender<Event>, stop: CancellationToken) {
 }
 
 /// Keeps the exported files like the offer.
-async fn exporting(mut offers: watch::Receiver<Option<Arc<Offer>>>, dir: Option<PathBuf>, known: bool, stop: CancellationToken) {
+async fn exporting(
+    mut offers: watch::Receiver<Option<Arc<Offer>>>,
+    dir: Option<PathBuf>,
+    known: bool,
+    stop: CancellationToken,
+) {
     let Some(dir) = dir else { return };
     let mut removal = if known { export::Removal::UnlessEmpty } else { export::Removal::Never };
     loop {
@@ -241,7 +255,8 @@ struct Looker {
 
 impl Looker {
     fn new(source: Source, events: mpsc::Sender<Event>, stop: &CancellationToken) -> Self {
-        let (watcher, _task) = watch_disk::spawn(watch_disk::Timing::default(), events, stop.clone());
+        let (watcher, _task) =
+            watch_disk::spawn(watch_disk::Timing::default(), events, stop.clone());
         Self { source: Some(source), reading: None, watcher, again: true }
     }
 
@@ -305,7 +320,13 @@ impl Session {
 }
 
 /// The core's loop: take in, look, tell.
-async fn looping(mut core: Core, mut inlets: Inlets, looker: &mut Looker, session: &mut Session, stop: &CancellationToken) -> Result<(), Failure> {
+async fn looping(
+    mut core: Core,
+    mut inlets: Inlets,
+    looker: &mut Looker,
+    session: &mut Session,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
     let mut watchdog = systemd::Watchdog::from_env();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

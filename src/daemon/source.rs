@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Closure, Disk};
-use super::store::Decided;
 use super::stable::{self, Stamp};
+use super::store::Decided;
 use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Key, Level, Mac, Sources, Time};
 use crate::conf::{self, Conf, Status};
@@ -147,7 +147,19 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
     let (closure, stamp) = disk.into_parts();
-    let reading = Reading { sources, site, families, overrides, conf, sip, phones, statics, diagnostics, site_error, closure };
+    let reading = Reading {
+        sources,
+        site,
+        families,
+        overrides,
+        conf,
+        sip,
+        phones,
+        statics,
+        diagnostics,
+        site_error,
+        closure,
+    };
     (reading, stamp)
 }
 
@@ -155,7 +167,9 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
 fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library, u64) {
     use conf::Files;
     let mut files = BTreeMap::new();
-    let list = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<BTreeSet<_>>();
+    let list = |dir: &Path| {
+        fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<BTreeSet<_>>()
+    };
     for family in list(dir).into_iter().filter(|path| path.is_dir()) {
         for path in list(&family).into_iter().filter(|path| path.is_file()) {
             let Ok(bytes) = disk.read(&path) else { continue };
@@ -190,7 +204,16 @@ fn statics(site: &Site) -> (BTreeSet<String>, Option<Diagnostic>) {
 
 impl Reading {
     /// Makes the generation `id` of it.
-    pub fn build(&self, server: IpAddr, timezone: &str, key: &Key, id: u64, now: Time, previous: &Generation, cache: &mut Cache) -> Built {
+    pub fn build(
+        &self,
+        server: IpAddr,
+        timezone: &str,
+        key: &Key,
+        id: u64,
+        now: Time,
+        previous: &Generation,
+        cache: &mut Cache,
+    ) -> Built {
         let around = Surroundings {
             site: &self.site,
             registrar: &self.sip.registrar,
@@ -218,7 +241,9 @@ impl Reading {
             Some(context) => context.phone(phone),
             None => Err(Vec::new()),
         };
-        let event = |name: &str| self.families.get(name).map(|f| f.push.event().to_owned()).unwrap_or_default();
+        let event = |name: &str| {
+            self.families.get(name).map(|f| f.push.event().to_owned()).unwrap_or_default()
+        };
         let held = self.phones.held.keys().copied().collect();
         let inputs = build::Inputs {
             phones: &self.phones.phones,
@@ -237,7 +262,8 @@ impl Reading {
     /// A number that changes when anything does that the files of phones other than their peers
     /// depend on.
     fn surroundings(&self, server: IpAddr, timezone: &str) -> u64 {
-        let text = format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics);
+        let text =
+            format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics);
         fingerprint(&(text, self.overrides))
     }
 }
@@ -268,8 +294,15 @@ impl Source {
     }
 
     /// One look. Blocks.
-    pub fn look(&mut self, previous: &Generation, decided: &Decided, accepted: Option<&str>, now: Time) -> (Look, Closure) {
-        let stable::Look { value: mut reading, settled } = stable::stable(|| read(&self.config, None));
+    pub fn look(
+        &mut self,
+        previous: &Generation,
+        decided: &Decided,
+        accepted: Option<&str>,
+        now: Time,
+    ) -> (Look, Closure) {
+        let stable::Look { value: mut reading, settled } =
+            stable::stable(|| read(&self.config, None));
         let unsettled = (!settled).then(|| "the files are still being written".to_owned());
         let site_hold = reading.site_error.then(|| {
             // The last good settings stay in force as a whole.
@@ -281,7 +314,8 @@ impl Source {
         if site_hold.is_none() {
             self.site = Some(reading.site.clone());
         }
-        let fingerprint: String = conf::fingerprint(&reading.conf).iter().map(|b| format!("{b:02x}")).collect();
+        let fingerprint: String =
+            conf::fingerprint(&reading.conf).iter().map(|b| format!("{b:02x}")).collect();
         if fingerprint != self.fingerprint {
             (self.fingerprint, self.since) = (fingerprint.clone(), now);
         }
@@ -292,7 +326,12 @@ impl Source {
             Ok((server, zone, key)) => {
                 let made = self.build(&reading, server, &zone, &key, previous, now);
                 name_held(&made.held, &made.diagnostics, &reading, &mut held);
-                let reason = guard::hold(Some(previous), &made.generation, &look(&reading), accepted == Some(&fingerprint));
+                let reason = guard::hold(
+                    Some(previous),
+                    &made.generation,
+                    &look(&reading),
+                    accepted == Some(&fingerprint),
+                );
                 hold = site_hold.or(unsettled).or(reason);
                 reading.diagnostics.extend(made.diagnostics);
                 built = Arc::new(made.generation);
@@ -315,7 +354,15 @@ impl Source {
         (look, reading.closure)
     }
 
-    fn build(&mut self, reading: &Reading, server: IpAddr, zone: &str, key: &Key, previous: &Generation, now: Time) -> Built {
+    fn build(
+        &mut self,
+        reading: &Reading,
+        server: IpAddr,
+        zone: &str,
+        key: &Key,
+        previous: &Generation,
+        now: Time,
+    ) -> Built {
         let surroundings = reading.surroundings(server, zone);
         if surroundings != self.cached_for {
             self.cache.clear();
@@ -329,10 +376,20 @@ impl Source {
 
     /// What has to be known before any file can be made: address, zone, key.
     #[allow(clippy::type_complexity)]
-    fn basis(&self, reading: &mut Reading, decided: &Decided) -> (Decided, Result<(IpAddr, String, Key), String>) {
+    fn basis(
+        &self,
+        reading: &mut Reading,
+        decided: &Decided,
+    ) -> (Decided, Result<(IpAddr, String, Key), String>) {
         let mut next = decided.clone();
-        let warn = |said: &mut Vec<Diagnostic>, text: String| said.push(Diagnostic::warning(&ADDRESS, text));
-        let server = match decide::server_address(&reading.site, &reading.sip.registrar, decided.server_address) {
+        let warn = |said: &mut Vec<Diagnostic>, text: String| {
+            said.push(Diagnostic::warning(&ADDRESS, text))
+        };
+        let server = match decide::server_address(
+            &reading.site,
+            &reading.sip.registrar,
+            decided.server_address,
+        ) {
             Ok((address, note)) => {
                 if let Some(text) = note {
                     warn(&mut reading.diagnostics, text);
@@ -352,7 +409,9 @@ impl Source {
         next.timezone = Some(zone.clone());
         match sitekey::load_or_create(&reading.site.site_key, decided.key) {
             Ok(found) => {
-                let exposed = found.warning.map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
+                let exposed = found
+                    .warning
+                    .map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
                 reading.diagnostics.extend(exposed);
                 next.key = Some(sitekey::fingerprint(&found.key));
                 (next, Ok((server, zone, found.key)))
@@ -370,7 +429,9 @@ fn look(reading: &Reading) -> guard::Look {
     let first_error = || {
         let place = |d: &Diagnostic| d.span.map(|s| reading.sources.place(s)).unwrap_or_default();
         let error = reading.conf.diagnostics.iter().find(|d| d.level == Level::Error);
-        error.map_or("a file of it was left half-way".into(), |d| format!("{}: {}", place(d), d.message))
+        error.map_or("a file of it was left half-way".into(), |d| {
+            format!("{}: {}", place(d), d.message)
+        })
     };
     guard::Look {
         status: reading.conf.status,
@@ -382,16 +443,35 @@ fn look(reading: &Reading) -> guard::Look {
 }
 
 /// Says for each phone whose files could not be made what the first error about it was.
-fn name_held(held: &BTreeSet<Mac>, said: &[Diagnostic], reading: &Reading, names: &mut BTreeMap<Mac, String>) {
+fn name_held(
+    held: &BTreeSet<Mac>,
+    said: &[Diagnostic],
+    reading: &Reading,
+    names: &mut BTreeMap<Mac, String>,
+) {
     for mac in held {
         let Some(phone) = reading.phones.phones.get(mac) else { continue };
-        let spans: BTreeSet<(FileId, u32)> = phone.lines.iter().flat_map(|l| {
-            let peer = &l.peer;
-            let secret = peer.secret.as_ref().map(|s| s.span);
-            [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)].into_iter().flatten()
-        }).map(|s| (s.file, s.line)).collect();
-        let about = |d: &&Diagnostic| d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)));
-        let why = said.iter().find(about).map_or("its files could not be made; see handset check".to_owned(), |d| d.message.clone());
+        let spans: BTreeSet<(FileId, u32)> = phone
+            .lines
+            .iter()
+            .flat_map(|l| {
+                let peer = &l.peer;
+                let secret = peer.secret.as_ref().map(|s| s.span);
+                [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)]
+                    .into_iter()
+                    .flatten()
+            })
+            .map(|s| (s.file, s.line))
+            .collect();
+        let about = |d: &&Diagnostic| {
+            d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)))
+        };
+        let why = said
+            .iter()
+            .find(about)
+            .map_or("its files could not be made; see handset check".to_owned(), |d| {
+                d.message.clone()
+            });
         names.insert(*mac, why);
     }
 }

@@ -100,7 +100,8 @@ impl Store {
         });
         for (id, bytes) in rows {
             let Some(manifest) = read::<Manifest>(&bytes) else { continue };
-            let hashes = manifest.phones.values().chain([&manifest.shared]).filter_map(|h| unhex(h));
+            let hashes =
+                manifest.phones.values().chain([&manifest.shared]).filter_map(|h| unhex(h));
             self.kept.push((id, hashes.collect()));
             self.newest = Some(id);
             // Only the newest is needed whole; the others wait on disk.
@@ -108,7 +109,12 @@ impl Store {
         }
     }
 
-    fn generation(&mut self, journal: &Journal, id: u64, manifest: &Manifest) -> Option<Generation> {
+    fn generation(
+        &mut self,
+        journal: &Journal,
+        id: u64,
+        manifest: &Manifest,
+    ) -> Option<Generation> {
         let shared: Vec<Artifact> = read(&blob(journal, unhex(&manifest.shared)?)?)?;
         let mut phones = BTreeMap::new();
         for (mac, hash) in &manifest.phones {
@@ -117,7 +123,12 @@ impl Store {
         Some(Generation { id, made: manifest.made, shared: Arc::new(shared), phones })
     }
 
-    fn part(&mut self, journal: &Journal, mac: Mac, hash: &str) -> Option<(BlobHash, Arc<PhonePart>)> {
+    fn part(
+        &mut self,
+        journal: &Journal,
+        mac: Mac,
+        hash: &str,
+    ) -> Option<(BlobHash, Arc<PhonePart>)> {
         let hash = unhex(hash)?;
         let known = self.known.entry(mac).or_default();
         if let Some((part, _)) = known.iter().find(|(_, h)| *h == hash) {
@@ -149,7 +160,9 @@ impl Store {
         self.known.retain(|mac, parts| {
             let newest = offer.newest.phones.get(mac);
             let current = offer.phones.get(mac);
-            parts.retain(|(part, _)| [newest, current].iter().flatten().any(|p| Arc::ptr_eq(p, part)));
+            parts.retain(|(part, _)| {
+                [newest, current].iter().flatten().any(|p| Arc::ptr_eq(p, part))
+            });
             !parts.is_empty()
         });
         self.submit(batch);
@@ -157,8 +170,11 @@ impl Store {
 
     fn put_generation(&mut self, batch: &mut Batch, generation: &Generation) {
         let shared = batch.put_blob(json(&*generation.shared));
-        let hashes: BTreeMap<Mac, BlobHash> =
-            generation.phones.iter().map(|(mac, part)| (*mac, self.put_part(batch, *mac, part))).collect();
+        let hashes: BTreeMap<Mac, BlobHash> = generation
+            .phones
+            .iter()
+            .map(|(mac, part)| (*mac, self.put_part(batch, *mac, part)))
+            .collect();
         let phones = hashes.iter().map(|(mac, hash)| (*mac, hex(hash))).collect();
         let manifest = Manifest { made: generation.made, shared: hex(&shared), phones };
         batch.put_generation(generation.id, json(&manifest));
@@ -174,7 +190,12 @@ impl Store {
             batch.remove_generation(id);
         }
         let held = self.known.values().flatten().map(|(_, hash)| *hash);
-        let keep = self.kept.iter().flat_map(|(_, hashes)| hashes).copied().chain(self.offered.values().copied());
+        let keep = self
+            .kept
+            .iter()
+            .flat_map(|(_, hashes)| hashes)
+            .copied()
+            .chain(self.offered.values().copied());
         // `known` holds what this very batch has put as well.
         let keep: BTreeSet<BlobHash> = keep.chain(held).collect();
         let mut last = Batch::new();
@@ -238,15 +259,20 @@ impl Store {
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Bytes {
-    serde_json::to_vec(value).map(Bytes::from).expect("these values have string keys and no failing parts")
+    serde_json::to_vec(value)
+        .map(Bytes::from)
+        .expect("these values have string keys and no failing parts")
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    serde_json::from_slice(bytes).inspect_err(|error| warn!(%error, "a stored value cannot be read and is left out")).ok()
+    serde_json::from_slice(bytes)
+        .inspect_err(|error| warn!(%error, "a stored value cannot be read and is left out"))
+        .ok()
 }
 
 fn one<T: DeserializeOwned>(journal: &Journal, table: Table, key: &str) -> Option<T> {
-    let found = journal.get(table, key).inspect_err(|error| error!(%error, key, "cannot read the state"));
+    let found =
+        journal.get(table, key).inspect_err(|error| error!(%error, key, "cannot read the state"));
     read(&found.ok()??)
 }
 

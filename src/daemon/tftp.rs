@@ -26,6 +26,7 @@ use tracing::{debug, info, trace};
 use self::table::Table;
 use super::event::{Event, Outcome, Transfer};
 use super::net::{Arrival, Listener};
+use super::now;
 use super::serve::{Catalog, Found, Statics};
 use crate::wire::tftp::packet::{MAX_REQUEST, code};
 use crate::wire::tftp::{Bounds, Fault, Pace, Packet, Request, parse, printable};
@@ -243,12 +244,20 @@ impl Server {
     /// The end of a request that needed no transfer.
     fn ended(&self, asker: SocketAddr, name: &[u8], outcome: Outcome) {
         let name = printable(name);
-        self.report(Transfer { asker, name, ticket: None, outcome, bytes: 0, millis: 0 });
+        self.report(Transfer {
+            asker,
+            name,
+            ticket: None,
+            outcome,
+            bytes: 0,
+            millis: 0,
+            at: now(),
+        });
     }
 
     /// The one log line of a request, and the word to the core.
     fn report(&self, transfer: Transfer) {
-        let Transfer { asker, name: file, ticket, outcome, bytes, millis } = &transfer;
+        let Transfer { asker, name: file, ticket, outcome, bytes, millis, at: _ } = &transfer;
         let phone = ticket.and_then(|ticket| ticket.mac).map(|mac| mac.to_string());
         let phone = phone.as_deref().unwrap_or("-");
         let outcome = words(outcome);

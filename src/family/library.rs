@@ -11,8 +11,8 @@ use crate::base::{Diagnostic, FileId, Sources, Span};
 use crate::conf::{self, Files};
 
 use super::manifest::{self, Family, Model};
-use crate::model::phone::ModelFacts;
 use super::template::Body;
+use crate::model::phone::ModelFacts;
 
 /// Where the built-in files seem to lie, in messages.
 const BUILT_IN: &str = "(built in)";

@@ -115,7 +115,8 @@ const COMPARED: Duration = Duration::from_secs(60);
 const RENEWED: Duration = Duration::from_secs(5);
 
 impl Observed {
-    /// A phone fetched a body to its end.
+    /// A phone fetched a body to its end, having asked for it at `now`: it registers with what is in
+    /// its own file only after that.
     pub fn fetched(&mut self, mac: Mac, role: Role, name: &str, digest: Digest, now: Time) {
         let seen = self.phones.entry(mac).or_default();
         seen.last = Some(now);
@@ -144,18 +145,12 @@ impl Observed {
         }
     }
 
-    /// Asterisk accepted a REGISTER of `peer`. Returns the phone whose proof this completed.
-    pub fn registered(
-        &mut self,
-        peer: &str,
-        offer: &Offer,
-        owner: Option<Mac>,
-        now: Time,
-    ) -> Option<Mac> {
+    /// Asterisk accepted a REGISTER of `peer`, a line of `owner`.
+    pub fn registered(&mut self, peer: &str, owner: Option<Mac>, now: Time) {
         self.peers.entry(peer.to_owned()).or_default().registered = Some(now);
-        let mac = owner?;
-        self.phones.entry(mac).or_default().last = Some(now);
-        self.prove(mac, offer, now)
+        if let Some(mac) = owner {
+            self.phones.entry(mac).or_default().last = Some(now);
+        }
     }
 
     /// Fresh facts about one peer.
@@ -204,13 +199,15 @@ impl Observed {
         }
     }
 
-    /// Whether what the phone fetched last is now proved to run: all its lines registered since.
-    fn prove(&mut self, mac: Mac, offer: &Offer, now: Time) -> Option<Mac> {
+    /// What the phone fetched last, once it is proved to run it: all its lines registered since. To be
+    /// asked after every fetch and every REGISTER, in whatever order they are heard of; tells each
+    /// proof once.
+    pub fn prove(&mut self, mac: Mac, offer: &Offer, now: Time) -> Option<Digest> {
         let part = offer.phones.get(&mac)?;
         let seen = self.phones.get_mut(&mac)?;
         let since = |at: Time| {
             let registered = |peer| self.peers.get(peer).and_then(|p: &PeerSeen| p.registered);
-            part.peers().all(|peer| registered(peer).is_some_and(|r| r > at))
+            part.peers().all(|peer| registered(peer).is_some_and(|r| r >= at))
         };
         let fetched = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at));
         let proved = match (fetched, seen.sync) {
@@ -221,7 +218,7 @@ impl Observed {
             _ => None,
         };
         seen.running = Some(Stamped { token: proved?, at: now });
-        Some(mac)
+        proved
     }
 
     /// Whether Asterisk has a contact for the peer.

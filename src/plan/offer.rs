@@ -65,9 +65,13 @@ impl Offer {
     /// constant that equals no token, so that a check-sync always restarts (design §6).
     pub fn files(&self) -> BTreeMap<FileName, Bytes> {
         let parts = self.phones.values().filter_map(|part| part.chosen(false));
-        let own = parts.clone().flat_map(|v| &v.artifacts).filter(|a| a.audience == Audience::Phone);
-        let sync = parts.take(1).flat_map(|v| v.artifacts.iter().filter(|a| a.role == Role::Sync).map(move |a| constant(a, v)));
-        let shared = self.newest.shared.iter().chain(own).map(|a| (a.name.clone(), a.bytes.clone()));
+        let own =
+            parts.clone().flat_map(|v| &v.artifacts).filter(|a| a.audience == Audience::Phone);
+        let sync = parts.take(1).flat_map(|v| {
+            v.artifacts.iter().filter(|a| a.role == Role::Sync).map(move |a| constant(a, v))
+        });
+        let shared =
+            self.newest.shared.iter().chain(own).map(|a| (a.name.clone(), a.bytes.clone()));
         shared.chain(sync).collect()
     }
 
@@ -90,7 +94,8 @@ impl Offer {
 const NO_TOKEN: &str = "always-restart";
 
 fn constant(artifact: &Artifact, variant: &Variant) -> (FileName, Bytes) {
-    let text = String::from_utf8_lossy(&artifact.bytes).replace(&variant.token.to_string(), NO_TOKEN);
+    let text =
+        String::from_utf8_lossy(&artifact.bytes).replace(&variant.token.to_string(), NO_TOKEN);
     (artifact.name.clone(), Bytes::from(text))
 }
 

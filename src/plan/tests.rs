@@ -154,7 +154,8 @@ impl Desk {
 
     fn register(&mut self, n: u8, line: u8) -> &mut Self {
         let address = Some(([127, 0, 1, n], 5060).into());
-        self.observed.registered(&peer(n, line), &self.offer, Some(mac(n)), self.now);
+        self.observed.registered(&peer(n, line), Some(mac(n)), self.now);
+        self.observed.prove(mac(n), &self.offer, self.now);
         let facts =
             PeerFacts { peer: peer(n, line), address, expires: Some(60), ..PeerFacts::default() };
         self.observed.told_about(facts, self.now);

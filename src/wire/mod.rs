@@ -1,4 +1,4 @@
 //! Packets and state machines of the protocols, without I/O.
 
-pub mod tftp;
 pub mod ami;
+pub mod tftp;

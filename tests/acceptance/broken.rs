@@ -30,7 +30,11 @@ async fn office() -> Office {
 
 impl Office {
     async fn holds(&self, what: &str, why: &str) {
-        self.site.until(what, SOON, |site| site.status().held.as_deref().is_some_and(|held| held.contains(why))).await;
+        self.site
+            .until(what, SOON, |site| {
+                site.status().held.as_deref().is_some_and(|held| held.contains(why))
+            })
+            .await;
         quiet(0.3).await;
         self.is_whole(what);
         assert!(self.site.handset_ok(&["status"]).contains("HELD BACK"), "{what}");
@@ -87,7 +91,8 @@ async fn the_last_good_files_survive_every_accident() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mass_removal_waits_for_a_word() {
     let office = office().await;
-    let six = (1..=6).fold(office.good.clone(), |text, n| text.replace(&format!(" ;MAC={}", mac(n)), ""));
+    let six =
+        (1..=6).fold(office.good.clone(), |text, n| text.replace(&format!(" ;MAC={}", mac(n)), ""));
     office.site.save(&six);
     office.holds("six tags are gone", "6 of 20 phones would lose their files").await;
     assert!(office.site.status().held.unwrap().contains("handset apply --accept-removals"));
@@ -106,8 +111,12 @@ async fn an_error_in_handset_conf_changes_nothing() {
     let own = site.own_file(1);
     site.general = "pusch=manual\ntimezone=America/New_York".into();
     site.write_config();
-    site.until("it is held", SOON, |site| site.status().held.as_deref().is_some_and(|h| h.contains("handset.conf"))).await;
-    let message = site.status().diagnostics.iter().find(|d| d.message.contains("pusch")).cloned().unwrap();
+    site.until("it is held", SOON, |site| {
+        site.status().held.as_deref().is_some_and(|h| h.contains("handset.conf"))
+    })
+    .await;
+    let message =
+        site.status().diagnostics.iter().find(|d| d.message.contains("pusch")).cloned().unwrap();
     assert!(format!("{message:?}").contains("push"), "{message:?}");
     assert_eq!(site.own_file(1), own);
     site.general = "push=manual".into();

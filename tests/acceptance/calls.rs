@@ -24,7 +24,10 @@ async fn a_phone_that_asterisk_cannot_reach_is_told_when_it_answers_again() {
     let site = Site::start(&phones(1)).await;
     let desk = site.boot(1).await;
     desk.answer_options(false);
-    site.until("it is unreachable", SOON, |site| site.asterisk("sip show peer 101").contains("UNREACHABLE")).await;
+    site.until("it is unreachable", SOON, |site| {
+        site.asterisk("sip show peer 101").contains("UNREACHABLE")
+    })
+    .await;
     site.edit("\"User 1\"", "\"Far Away\"");
     let says = |site: &Site| site.phone(1).detail.is_some_and(|d| d.contains("cannot send"));
     site.until("status says why", SOON, says).await;

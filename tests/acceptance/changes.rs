@@ -15,7 +15,10 @@ async fn office() -> (Site, Vec<Phone>) {
     for n in 1..=COUNT {
         desks.push(simphone::spawn(site.phone_config(n)).await);
     }
-    site.until("all are current", SOON * 2, |site| site.status().phones.iter().all(|p| p.state == State::Current)).await;
+    site.until("all are current", SOON * 2, |site| {
+        site.status().phones.iter().all(|p| p.state == State::Current)
+    })
+    .await;
     (site, desks)
 }
 
@@ -30,7 +33,11 @@ fn boots(desks: &[Phone]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_changed_phone_is_told_and_proved() {
     let (site, desks) = office().await;
-    assert_eq!(notified(&desks), [0; COUNT as usize], "nobody needed to be told at the first start");
+    assert_eq!(
+        notified(&desks),
+        [0; COUNT as usize],
+        "nobody needed to be told at the first start"
+    );
     let before = site.phone(7).wanted;
     site.edit("\"User 7\"", "\"Seven of Nine\"");
     site.until("the wish is seen", SOON, |site| site.phone(7).wanted != before).await;
@@ -42,7 +49,10 @@ async fn exactly_the_changed_phone_is_told_and_proved() {
     expected.iter_mut().for_each(|n| *n += 1);
     assert_eq!(boots(&desks), expected);
     assert_eq!(desks[6].state().lines[0].displayname, "Seven of Nine");
-    assert!(site.asterisk("sip show peer 107").contains("Seven of Nine"), "Asterisk was asked to reload");
+    assert!(
+        site.asterisk("sip show peer 107").contains("Seven of Nine"),
+        "Asterisk was asked to reload"
+    );
 
     // Comments and white space: nobody is told, nobody restarts.
     let text = site.sip_conf().replace("callerid=", "callerid =   ");
@@ -53,15 +63,24 @@ async fn exactly_the_changed_phone_is_told_and_proved() {
     // A setting of all: all are told, at the pace, and all come back.
     let pace = Duration::from_millis(200);
     site.edit("allow=ulaw", "allow=alaw");
-    site.until("all want something else", SOON, |site| site.status().phones.iter().any(|p| p.state != State::Current)).await;
-    site.until("all are current again", SOON * 2, |site| site.status().phones.iter().all(|p| p.state == State::Current)).await;
+    site.until("all want something else", SOON, |site| {
+        site.status().phones.iter().any(|p| p.state != State::Current)
+    })
+    .await;
+    site.until("all are current again", SOON * 2, |site| {
+        site.status().phones.iter().all(|p| p.state == State::Current)
+    })
+    .await;
     expected.iter_mut().for_each(|n| *n += 1);
     assert_eq!(boots(&desks), expected);
     let mut times: Vec<u64> = desks.iter().flat_map(last_notify).collect();
     times.sort_unstable();
     assert_eq!(times.len(), usize::from(COUNT));
     let spread = Duration::from_millis(times[times.len() - 1] - times[0]);
-    assert!(spread >= pace * u32::from(COUNT - 2), "20 phones at 5 a second were told within {spread:?}");
+    assert!(
+        spread >= pace * u32::from(COUNT - 2),
+        "20 phones at 5 a second were told within {spread:?}"
+    );
     assert!(desks.iter().all(|d| d.state().flash.get("preferred_codec") == "g711alaw"));
 }
 

@@ -10,7 +10,22 @@ use crate::site::{SOON, Site, phones};
 /// Program and arguments; `@H`, `@P`, `@F`, `@O` stand for host, port, file and output.
 const CLIENTS: &[(&str, &[&str])] = &[
     ("atftp", &["--get", "-r", "@F", "-l", "@O", "@H", "@P"]),
-    ("atftp", &["--option", "blksize 1428", "--option", "tsize", "--get", "-r", "@F", "-l", "@O", "@H", "@P"]),
+    (
+        "atftp",
+        &[
+            "--option",
+            "blksize 1428",
+            "--option",
+            "tsize",
+            "--get",
+            "-r",
+            "@F",
+            "-l",
+            "@O",
+            "@H",
+            "@P",
+        ],
+    ),
     ("tftp", &["-m", "binary", "@H", "@P", "-c", "get", "@F", "@O"]),
     ("curl", &["-sS", "--tftp-no-options", "-o", "@O", "tftp://@H:@P/@F"]),
     ("curl", &["-sS", "--tftp-blksize", "1428", "-o", "@O", "tftp://@H:@P/@F"]),
@@ -22,7 +37,8 @@ const CLIENTS: &[(&str, &[&str])] = &[
 async fn every_client_gets_every_artifact_whole() {
     let mut site = Site::prepare(&phones(2));
     site.general = format!("export_dir={}", site.path("export").display());
-    let firmware: Vec<u8> = (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let firmware: Vec<u8> =
+        (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     fs::write(site.path("tftp/P0S3-8-12-00.sb2"), &firmware).unwrap();
     fs::write(site.path("tftp/bell.pcm"), vec![0x7f; 16_000]).unwrap();
     site.run().await;
@@ -35,16 +51,29 @@ async fn every_client_gets_every_artifact_whole() {
     for (program, args) in CLIENTS {
         for (name, bytes) in &files {
             let got = get(&site, program, args, name);
-            assert!(got.as_ref() == Some(bytes), "{program} {args:?} {name}: {:?} bytes", got.map(|g| g.len()));
+            assert!(
+                got.as_ref() == Some(bytes),
+                "{program} {args:?} {name}: {:?} bytes",
+                got.map(|g| g.len())
+            );
         }
-        assert_eq!(get(&site, program, args, "MGC0018B9000001.cnf").filter(|b| !b.is_empty()), None);
+        assert_eq!(
+            get(&site, program, args, "MGC0018B9000001.cnf").filter(|b| !b.is_empty()),
+            None
+        );
     }
     let log = site.log();
-    assert!(log.contains("P0S3-8-12-00.sb2") && log.contains("1048576"), "every transfer is logged with its bytes");
+    assert!(
+        log.contains("P0S3-8-12-00.sb2") && log.contains("1048576"),
+        "every transfer is logged with its bytes"
+    );
 }
 
 fn exported(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(dir).unwrap().flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
+    let files = fs::read_dir(dir)
+        .unwrap()
+        .flatten()
+        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
     files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
 }
 
@@ -53,7 +82,10 @@ fn get(site: &Site, program: &str, args: &[&str], name: &str) -> Option<Vec<u8>>
     let _ = fs::remove_file(&out);
     let (host, port) = (site.tftp.ip().to_string(), site.tftp.port().to_string());
     let fill = |arg: &&str| {
-        arg.replace("@H", &host).replace("@P", &port).replace("@F", name).replace("@O", out.to_str().unwrap())
+        arg.replace("@H", &host)
+            .replace("@P", &port)
+            .replace("@F", name)
+            .replace("@O", out.to_str().unwrap())
     };
     let mut command = Command::new(program);
     let run = command.args(args.iter().map(fill)).stdin(Stdio::null()).output();
@@ -73,7 +105,17 @@ async fn nothing_outside_of_the_root_is_served() {
     for name in ["open.txt", "/open.txt", "./open.txt", "inner.txt"] {
         assert_eq!(site.fetch(name).as_deref(), Some(&b"yes"[..]), "{name}");
     }
-    for name in ["../secret.txt", "link.txt", "/etc/passwd", "..", "a/../../secret.txt", "..\\secret.txt", "%2e%2e/secret.txt", "tftp", ""] {
+    for name in [
+        "../secret.txt",
+        "link.txt",
+        "/etc/passwd",
+        "..",
+        "a/../../secret.txt",
+        "..\\secret.txt",
+        "%2e%2e/secret.txt",
+        "tftp",
+        "",
+    ] {
         assert_eq!(site.fetch(name), None, "{name}");
     }
 }

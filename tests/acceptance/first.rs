@@ -17,12 +17,14 @@ async fn a_tag_makes_a_phone() {
     );
     let saved = Instant::now();
     site.save(&two_lines);
-    site.until("its file is served", Duration::from_secs(10), |site| site.own_file(1).is_some()).await;
+    site.until("its file is served", Duration::from_secs(10), |site| site.own_file(1).is_some())
+        .await;
     let took = saved.elapsed();
     assert!(took < Duration::from_secs(1), "served {took:?} after the save");
 
     let desk = site.boot(1).await;
-    let names: Vec<_> = desk.state().lines.iter().map(|l| (l.name.clone(), l.shortname.clone())).collect();
+    let names: Vec<_> =
+        desk.state().lines.iter().map(|l| (l.name.clone(), l.shortname.clone())).collect();
     assert_eq!(names, [("101".into(), "Ada Quill".into()), ("102".into(), "Door".into())]);
 
     let json = site.handset_ok(&["status", "--json"]);
@@ -33,13 +35,17 @@ async fn a_tag_makes_a_phone() {
     assert!(shown.last_seen.is_some());
     for (line, peer) in shown.lines.iter().zip(["101", "102"]) {
         assert_eq!((line.peer.as_str(), line.registered), (peer, true));
-        assert!(line.address.as_deref().unwrap().ends_with(":5060"), "{line:?}");
+        assert!(line.address.as_deref().unwrap().ends_with(":15060"), "{line:?}");
         assert_eq!(line.user_agent.as_deref(), Some("Cisco-CP7960G/8.0"));
     }
     let table = site.handset_ok(&["status", "102"]);
     assert!(table.contains("Cisco-CP7960G/8.0") && table.contains("current"), "{table}");
     // Its own values arrived: nothing was refused, and the voice mail key dials.
-    let refused: Vec<_> = desk.history().into_iter().filter(|r| matches!(r.event, simphone::Event::Refused { .. })).collect();
+    let refused: Vec<_> = desk
+        .history()
+        .into_iter()
+        .filter(|r| matches!(r.event, simphone::Event::Refused { .. }))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
     assert_eq!(desk.state().flash.get("messages_uri"), "8500");
 }

@@ -17,14 +17,18 @@ async fn a_boot_between_save_and_reload_gets_what_asterisk_accepts() {
     site.asterisk("module reload chan_sip.so");
     site.until("it is loaded", SOON, |site| site.status().reload == "loaded").await;
     site.edit("hush-101-hush", "new-secret");
-    site.until("the change waits", SOON, |site| site.status().reload.contains("1 phones keep")).await;
+    site.until("the change waits", SOON, |site| site.status().reload.contains("1 phones keep"))
+        .await;
     first.power_cycle().await;
     first.wait(SOON, |s| s.boots == 2 && s.all_registered()).await.unwrap();
     assert_eq!(first.state().flash.get("line1_password"), "hush-101-hush");
     quiet(1.0).await;
     assert_eq!(first.state().notifies, 0);
     site.asterisk("module reload chan_sip.so");
-    first.wait(SOON, |s| s.boots == 3 && s.all_registered()).await.unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+    first
+        .wait(SOON, |s| s.boots == 3 && s.all_registered())
+        .await
+        .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
     assert_eq!(first.state().flash.get("line1_password"), "new-secret");
     site.until_current(1).await;
 }
@@ -40,7 +44,9 @@ async fn a_console_reload_that_nothing_tells_of_is_noticed_by_what_it_shows() {
     site.until("the change waits", SOON, |site| site.status().reload.starts_with("waiting")).await;
     site.asterisk("sip reload");
     site.until("it is loaded", SOON, |site| site.status().reload == "loaded").await;
-    desk.wait(SOON, |s| s.boots == 2 && s.all_registered()).await.unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+    desk.wait(SOON, |s| s.boots == 2 && s.all_registered())
+        .await
+        .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
     site.until_current(1).await;
 }
 
@@ -50,9 +56,17 @@ async fn a_changed_secret_costs_no_more_than_the_restart() {
     let desk = site.boot(1).await;
     let mark = desk.mark();
     site.edit("hush-101-hush", "new-secret");
-    let restart = desk.wait_event(mark, SOON, |e| matches!(e, simphone::Event::Restart { .. })).await.unwrap();
-    let back = desk.wait_event(restart.seq, SOON, |e| matches!(e, simphone::Event::Registered { .. })).await.unwrap();
-    let lost = |r: &&simphone::Report| r.seq > mark && matches!(r.event, simphone::Event::RegisterFailed { .. });
+    let restart = desk
+        .wait_event(mark, SOON, |e| matches!(e, simphone::Event::Restart { .. }))
+        .await
+        .unwrap();
+    let back = desk
+        .wait_event(restart.seq, SOON, |e| matches!(e, simphone::Event::Registered { .. }))
+        .await
+        .unwrap();
+    let lost = |r: &&simphone::Report| {
+        r.seq > mark && matches!(r.event, simphone::Event::RegisterFailed { .. })
+    };
     let history = desk.history();
     assert_eq!(history.iter().filter(lost).count(), 0, "{history:?}");
     let off = Duration::from_millis(back.at - restart.at);
@@ -70,7 +84,10 @@ async fn asterisk_may_stop_and_come_back() {
     site.edit("\"User 1\"", "\"Meanwhile\"");
     site.start_asterisk();
     site.until("it is up again", SOON, |site| site.status().ami.starts_with("up")).await;
-    site.until("both are current", SOON * 2, |site| site.status().phones.iter().all(|p| p.state == State::Current)).await;
+    site.until("both are current", SOON * 2, |site| {
+        site.status().phones.iter().all(|p| p.state == State::Current)
+    })
+    .await;
     assert_eq!(desks[0].state().lines[0].displayname, "Meanwhile");
     assert_eq!(desks[1].state().boots, 1);
 }
@@ -97,7 +114,10 @@ async fn a_wrong_ami_password_is_healed_from_either_side() {
     fs::write(&manager, text).unwrap();
     site.asterisk("manager reload");
     let began = Instant::now();
-    site.until("it is in again", Duration::from_secs(90), |site| site.status().ami.starts_with("up")).await;
+    site.until("it is in again", Duration::from_secs(90), |site| {
+        site.status().ami.starts_with("up")
+    })
+    .await;
     assert!(began.elapsed() < Duration::from_secs(75));
 }
 

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// Generous: what takes longer is a failure, whatever the machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Where the phones listen for SIP.
+pub(crate) const PHONE_PORT: u16 = 15_060;
+
 static NETS: AtomicU8 = AtomicU8::new(10);
 
 pub(crate) struct Site {
@@ -71,7 +74,10 @@ pub(crate) fn phones(count: u8) -> String {
 /// The section of phone `n`'s only peer.
 pub(crate) fn phone(n: u8) -> String {
     let name = 100 + u32::from(n);
-    format!("[{name}](desk) ;MAC={}\ncallerid=\"User {n}\" <{name}>\nsecret=hush-{name}-hush\n\n", mac(n))
+    format!(
+        "[{name}](desk) ;MAC={}\ncallerid=\"User {n}\" <{name}>\nsecret=hush-{name}-hush\n\n",
+        mac(n)
+    )
 }
 
 impl Site {
@@ -93,7 +99,8 @@ impl Site {
         }
         fs::write(conf.join("sip.conf"), sip_conf).unwrap();
         let run = dir.path().join("pbx");
-        let out = lab(&["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap()]);
+        let out =
+            lab(&["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap()]);
         let env = String::from_utf8(out.stdout).unwrap();
         let value = |name: &str| {
             let line = env.lines().find_map(|l| l.strip_prefix(&format!("{name}=")));
@@ -129,7 +136,9 @@ impl Site {
              control_socket={dir}/control\ntimezone=Europe/Berlin\n{general}\n\
              [ami]\nhost=127.0.0.1\nport={ami}\nusername=provision\nsecret={secret}\n\
              [push]\nretry=5s\nproof=20s\nunknown=1s\n\
-             [tftp]\nlisten={tftp}\nroot={dir}/tftp\n{sections}\n",
+             [tftp]\nlisten={tftp}\nroot={dir}/tftp\n\
+             ; not 5060, which something on the machine may hold for all addresses\n\
+             [cisco-79x0]\nvoip_control_port={PHONE_PORT}\n{sections}\n",
             etc = self.etc.display(),
             dir = self.dir.path().display(),
             general = self.general,
@@ -148,7 +157,8 @@ impl Site {
     }
 
     pub(crate) async fn run_with(&mut self, log: &str) {
-        let file = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let file =
+            fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_handsetd"))
             .args(["--log", log, "--config"])
             .arg(self.config())
@@ -158,7 +168,13 @@ impl Site {
             .spawn()
             .unwrap();
         self.daemon = Some(child);
-        self.until("the daemon answers", SOON, |site| site.try_status().is_some()).await;
+        let read = |status: Box<Status>| {
+            status.held.is_none_or(|held| !held.contains("not been read yet"))
+        };
+        self.until("the daemon has read its sources", SOON, |site| {
+            site.try_status().is_some_and(read)
+        })
+        .await;
     }
 
     /// kill -9.
@@ -253,7 +269,18 @@ impl Site {
             fs::copy(entry.path(), conf.join(entry.file_name())).unwrap();
         }
         let (run, ami) = (self.path("pbx"), self.ami_port.to_string());
-        let args = ["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap(), "--sip", &self.sip_port, "--ami", &ami];
+        let args = [
+            "start",
+            "16",
+            "--conf",
+            conf.to_str().unwrap(),
+            "--run",
+            run.to_str().unwrap(),
+            "--sip",
+            &self.sip_port,
+            "--ami",
+            &ami,
+        ];
         lab(&args);
     }
 
@@ -284,10 +311,20 @@ impl Site {
         self.until("it is current", SOON, |site| site.phone(n).state == State::Current).await;
     }
 
-    pub(crate) async fn until(&self, what: &str, limit: Duration, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut holds: impl FnMut(&Self) -> bool,
+    ) {
         let began = Instant::now();
         while !holds(self) {
-            assert!(began.elapsed() < limit, "not within {limit:?}: {what}\n{:#?}\n{}", self.try_status(), self.log());
+            assert!(
+                began.elapsed() < limit,
+                "not within {limit:?}: {what}\n{:#?}\n{}",
+                self.try_status(),
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -335,7 +372,11 @@ fn pid(child: &Child) -> nix::unistd::Pid {
 fn lab(args: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/asterisk");
     let out = Command::new(&script).args(args).stdin(Stdio::null()).output().unwrap();
-    assert!(out.status.success(), "{} {args:?} (make setup installs the lab): {out:?}", script.display());
+    assert!(
+        out.status.success(),
+        "{} {args:?} (make setup installs the lab): {out:?}",
+        script.display()
+    );
     out
 }
 

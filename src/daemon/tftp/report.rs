@@ -46,6 +46,7 @@ mod tests {
             outcome: Outcome::Complete,
             bytes: number,
             millis: 0,
+            at: crate::base::Time(0),
         }
     }
 

@@ -10,8 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::table::{Line, Seat};
 use super::{Server, count};
+use crate::base::Time;
 use crate::daemon::event::{Outcome, Transfer as Ended};
 use crate::daemon::net::{self, Arrival};
+use crate::daemon::now;
 use crate::daemon::serve::{Found, Unreadable};
 use crate::wire::tftp::packet::code;
 use crate::wire::tftp::transfer::stranger;
@@ -52,7 +54,8 @@ pub(super) async fn run(server: Arc<Server>, job: Job) {
     // The place is free before anybody hears of the end, and may ask again.
     drop(seat);
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    server.report(Ended { asker: arrival.from, name, ticket, outcome, bytes, millis });
+    let at = Time(now().0.saturating_sub(millis));
+    server.report(Ended { asker: arrival.from, name, ticket, outcome, bytes, millis, at });
 }
 
 /// The client of one transfer, and what is needed to talk to it.
