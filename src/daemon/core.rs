@@ -2,6 +2,7 @@
 //! orders what is due, and publishes snapshots.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::control::Answer;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
-use crate::plan::observed::{Asker, Notified, Observed, Visible};
+use crate::plan::observed::{Asker, Got, Notified, Observed, Visible};
 use crate::plan::offer::{Offer, offer, waiting};
 use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
@@ -137,7 +138,8 @@ impl Core {
             // when it is asked, by not restarting.
             if transfer.outcome == Outcome::Complete {
                 let name = transfer.name.trim_start_matches(['.', '/']);
-                self.observed.fetched(mac, ticket.role, name, ticket.digest, transfer.at);
+                let got = Got { role: ticket.role, name, digest: ticket.digest };
+                self.observed.fetched(mac, got, transfer.asker.ip().to_canonical(), transfer.at);
                 // Its REGISTER may have been told of before its fetch.
                 self.prove(mac, now);
             } else {
@@ -175,11 +177,18 @@ impl Core {
                 for facts in &all {
                     self.recognise(&facts.peer, facts.user_agent.as_deref());
                 }
+                let owners: BTreeSet<Mac> =
+                    all.iter().filter_map(|f| self.owners.get(&f.peer)).copied().collect();
                 self.observed.listed(all, now);
+                owners.into_iter().for_each(|mac| self.prove(mac, now));
             }
             AmiNews::Peer(facts) => {
                 self.recognise(&facts.peer, facts.user_agent.as_deref());
+                let owner = self.owners.get(&facts.peer).copied();
                 self.observed.told_about(facts, now);
+                if let Some(mac) = owner {
+                    self.prove(mac, now);
+                }
             }
             AmiNews::Registered { peer } => {
                 let owner = self.owners.get(&peer).copied();
@@ -200,7 +209,11 @@ impl Core {
     }
 
     fn prove(&mut self, mac: Mac, now: Time) {
-        if let Some(running) = self.observed.prove(mac, &self.offer, now) {
+        let askers = self.out.served.borrow().askers.clone();
+        let shared =
+            |address: IpAddr| askers.registered.get(&address).is_some_and(|all| all.len() > 1);
+        if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
+            self.dirty.insert(mac);
             self.ran.remove(&mac);
             info!(phone = %mac, %running, "proved: it runs this");
         }

@@ -113,7 +113,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         source,
     })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
-    let file_service = serve_files(&site, served, events_in.clone(), &stop)?;
+    let file_service = serve_files(&site, &tasks, served, events_in.clone(), &stop)?;
     let known = restored.generation.is_some();
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
@@ -150,6 +150,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 /// Starts the TFTP service on the socket that systemd hands over, else on `[tftp] listen`.
 fn serve_files(
     site: &Site,
+    tasks: &TaskTracker,
     served: watch::Receiver<Served>,
     report: mpsc::Sender<Event>,
     stop: &CancellationToken,
@@ -169,7 +170,7 @@ fn serve_files(
         limits: tftp::Limits::default(),
         counters: Arc::default(),
     };
-    Ok(Some(tokio::spawn(tftp::serve(vec![listener], service, stop.clone()))))
+    Ok(Some(tasks.spawn(tftp::serve(vec![listener], service, stop.clone()))))
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.
@@ -179,6 +180,10 @@ async fn tasks_of(service: Option<JoinHandle<()>>, stop: &CancellationToken) {
             let _ = service.await;
         }
         None => stop.cancelled().await,
+    }
+    if stop.is_cancelled() {
+        // The core ends the daemon.
+        std::future::pending().await
     }
 }
 

@@ -44,8 +44,13 @@ pub struct Observed {
 pub struct Seen {
     /// When anything was last heard of it.
     pub last: Option<Time>,
-    /// Its own file, last fetched to the end: the sync token in it.
-    pub fetched: Option<Stamped>,
+    /// Its own file, last fetched to the end from where it is known to be.
+    pub fetched: Option<Fetch>,
+    /// Its own file, last fetched from elsewhere: by itself, if it turns up there; else by somebody
+    /// who guessed the name.
+    pub doubtful: Option<Fetch>,
+    /// Where it registered from when something was last proved.
+    pub address: Option<IpAddr>,
     /// What it is proved to run: the sync token.
     pub running: Option<Stamped>,
     /// The sync token that it was last given on asking (`syncinfo.xml`).
@@ -58,6 +63,17 @@ pub struct Seen {
     pub signed: bool,
     /// Where another TFTP server serves our export: the token that it is taken to run.
     pub assumed: Option<Digest>,
+}
+
+/// A fetch of a phone's own file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The sync token in it.
+    pub token: Digest,
+    /// When it was asked for.
+    pub at: Time,
+    /// Who asked.
+    pub from: IpAddr,
 }
 
 /// A digest and when.
@@ -93,6 +109,17 @@ pub struct PeerSeen {
     pub registered: Option<Time>,
 }
 
+/// A body that was fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Got<'a> {
+    /// What it means.
+    pub role: Role,
+    /// Its name.
+    pub name: &'a str,
+    /// The sync token of its variant, or the digest of its bytes.
+    pub digest: Digest,
+}
+
 /// Somebody without a tag.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asker {
@@ -115,17 +142,23 @@ const COMPARED: Duration = Duration::from_secs(60);
 const RENEWED: Duration = Duration::from_secs(5);
 
 impl Observed {
-    /// A phone fetched a body to its end, having asked for it at `now`: it registers with what is in
-    /// its own file only after that.
-    pub fn fetched(&mut self, mac: Mac, role: Role, name: &str, digest: Digest, now: Time) {
+    /// A phone fetched a body to its end, having asked for it at `now` from `from`: it registers with
+    /// what is in its own file only after that.
+    pub fn fetched(&mut self, mac: Mac, got: Got<'_>, from: IpAddr, now: Time) {
         let seen = self.phones.entry(mac).or_default();
         seen.last = Some(now);
-        let stamp = Some(Stamped { token: digest, at: now });
-        match role {
-            Role::Own => seen.fetched = stamp,
-            Role::Sync => seen.sync = stamp,
+        match got.role {
+            Role::Own => {
+                let fetch = Some(Fetch { token: got.digest, at: now, from });
+                if seen.address.is_none_or(|known| known == from) {
+                    seen.fetched = fetch;
+                } else {
+                    seen.doubtful = fetch;
+                }
+            }
+            Role::Sync => seen.sync = Some(Stamped { token: got.digest, at: now }),
             Role::Live => {
-                seen.live.insert(name.to_owned(), digest);
+                seen.live.insert(got.name.to_owned(), got.digest);
             }
             Role::Firmware | Role::Plain => {}
         }
@@ -199,25 +232,41 @@ impl Observed {
         }
     }
 
-    /// What the phone fetched last, once it is proved to run it: all its lines registered since. To be
-    /// asked after every fetch and every REGISTER, in whatever order they are heard of; tells each
+    /// What the phone fetched last, once it is proved to run it: all its lines registered since, from
+    /// where it was fetched (an address that phones share, a NAT or a proxy, says nothing). To be asked
+    /// after every fetch, REGISTER and look at a peer, in whatever order they are heard of; tells each
     /// proof once.
-    pub fn prove(&mut self, mac: Mac, offer: &Offer, now: Time) -> Option<Digest> {
+    pub fn prove(
+        &mut self,
+        mac: Mac,
+        offer: &Offer,
+        shared: &dyn Fn(IpAddr) -> bool,
+        now: Time,
+    ) -> Option<Digest> {
         let part = offer.phones.get(&mac)?;
+        let contacts: Option<Vec<IpAddr>> =
+            part.peers().map(|peer| self.contact(peer).map(|a| a.ip().to_canonical())).collect();
+        let contacts = contacts?;
         let seen = self.phones.get_mut(&mac)?;
+        let fits = |fetch: &Fetch| contacts.iter().any(|c| *c == fetch.from || shared(*c));
+        let newer = |fetch: &Fetch| seen.fetched.is_none_or(|f| f.at < fetch.at);
+        if seen.doubtful.is_some_and(|fetch| fits(&fetch) && newer(&fetch)) {
+            seen.fetched = seen.doubtful.take();
+        }
         let since = |at: Time| {
             let registered = |peer| self.peers.get(peer).and_then(|p: &PeerSeen| p.registered);
             part.peers().all(|peer| registered(peer).is_some_and(|r| r >= at))
         };
         let fetched = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at));
         let proved = match (fetched, seen.sync) {
-            (Some(fetched), _) => since(fetched.at).then_some(fetched.token),
+            (Some(fetched), _) => (fits(&fetched) && since(fetched.at)).then_some(fetched.token),
             (None, Some(sync)) if seen.running.is_none_or(|r| r.at < sync.at) => {
                 since(sync.at.after(COMPARED)).then_some(sync.token)
             }
             _ => None,
         };
         seen.running = Some(Stamped { token: proved?, at: now });
+        seen.address = contacts.first().copied();
         proved
     }
 

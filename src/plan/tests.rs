@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::generation::{Generation, LinePart, PhonePart};
 use super::intents::Intents;
-use super::observed::{Notified, Observed, PeerFacts, Visible};
+use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
 use super::offer::{Offer, offer, waiting};
 use super::reconcile::{Action, Pace, fulfilled, reconcile};
 use super::reload::{Loaded, Next, Visibly, Wanted, next, seen};
@@ -141,24 +141,26 @@ impl Desk {
 
     fn fetch(&mut self, n: u8) -> &mut Self {
         let token = self.offer.phones[&mac(n)].variants[0].token;
-        self.observed.fetched(mac(n), Role::Own, "SIP.cnf", token, self.now);
-        self.observed.fetched(mac(n), Role::Live, "dialplan.xml", digest("dial"), self.now);
+        self.got(n, Role::Own, "SIP.cnf", token).got(n, Role::Live, "dialplan.xml", digest("dial"))
+    }
+
+    fn got(&mut self, n: u8, role: Role, name: &str, digest: Digest) -> &mut Self {
+        self.observed.fetched(mac(n), Got { role, name, digest }, [127, 0, 1, n].into(), self.now);
         self
     }
 
     fn sync(&mut self, n: u8) -> &mut Self {
         let token = self.offer.phones[&mac(n)].variants[0].token;
-        self.observed.fetched(mac(n), Role::Sync, "syncinfo.xml", token, self.now);
-        self
+        self.got(n, Role::Sync, "syncinfo.xml", token)
     }
 
     fn register(&mut self, n: u8, line: u8) -> &mut Self {
         let address = Some(([127, 0, 1, n], 5060).into());
         self.observed.registered(&peer(n, line), Some(mac(n)), self.now);
-        self.observed.prove(mac(n), &self.offer, self.now);
         let facts =
             PeerFacts { peer: peer(n, line), address, expires: Some(60), ..PeerFacts::default() };
         self.observed.told_about(facts, self.now);
+        self.observed.prove(mac(n), &self.offer, &|_| false, self.now);
         self
     }
 
@@ -264,6 +266,43 @@ fn a_fetch_without_a_registration_fails_after_its_time() {
 }
 
 #[test]
+fn a_stranger_who_fetches_a_phones_file_proves_nothing() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    let token = desk.offer.phones[&mac(1)].variants[0].token;
+    let got = Got { role: Role::Own, name: "SIP.cnf", digest: token };
+    desk.observed.fetched(mac(1), got, [127, 0, 9, 9].into(), desk.now);
+    desk.wait(Duration::from_secs(5)).register(1, 1).register(1, 2);
+    assert_eq!(desk.state(1), State::Pending, "it registered from where nobody fetched");
+    assert_eq!(desk.told(), [1]);
+    desk.fetch(1).wait(Duration::from_secs(5)).register(1, 1).register(1, 2);
+    assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
+fn a_phone_that_moved_is_believed_where_it_turns_up() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    let token = desk.offer.phones[&mac(1)].variants[0].token;
+    desk.wait(MINUTE);
+    let moved: std::net::IpAddr = [127, 0, 7, 7].into();
+    let got = Got { role: Role::Own, name: "SIP.cnf", digest: token };
+    desk.observed.fetched(mac(1), got, moved, desk.now);
+    desk.wait(Duration::from_secs(2));
+    for line in [1, 2] {
+        desk.observed.registered(&peer(1, line), Some(mac(1)), desk.now);
+        let facts = PeerFacts {
+            peer: peer(1, line),
+            address: Some((moved, 5060).into()),
+            ..PeerFacts::default()
+        };
+        desk.observed.told_about(facts, desk.now);
+    }
+    assert_eq!(desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now), Some(token));
+    assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
 fn a_call_defers_and_does_not_count() {
     let mut desk = Desk::running(1);
     desk.edit(1, "new", "s", true);
@@ -330,7 +369,7 @@ fn a_new_dial_plan_needs_a_look_and_no_restart() {
     desk.offer = offer(&generation(&parts, "dial 2"), Some(&desk.offer), true);
     assert_eq!(desk.wait(MINUTE).told(), [1]);
     desk.sync(1);
-    desk.observed.fetched(mac(1), Role::Live, "dialplan.xml", digest("dial 2"), desk.now);
+    desk.got(1, Role::Live, "dialplan.xml", digest("dial 2"));
     assert_eq!(desk.state(1), State::Current);
 }
 

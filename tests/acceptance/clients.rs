@@ -42,7 +42,10 @@ async fn every_client_gets_every_artifact_whole() {
     fs::write(site.path("tftp/P0S3-8-12-00.sb2"), &firmware).unwrap();
     fs::write(site.path("tftp/bell.pcm"), vec![0x7f; 16_000]).unwrap();
     site.run().await;
-    site.until("all is exported", SOON, |site| site.path("export/RINGLIST.DAT").exists()).await;
+    site.until("all is exported", SOON, |site| {
+        site.path("export").exists() && exported(&site.path("export")).len() == 6
+    })
+    .await;
     let mut files: BTreeMap<String, Vec<u8>> = exported(&site.path("export"));
     assert_eq!(files.len(), 6, "{:?}", files.keys());
     // This one depends on who asks: the export's is no phone's.

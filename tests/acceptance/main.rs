@@ -2,6 +2,8 @@
 //! step must hold at every site. Each test has its own Asterisk, its own daemon on high ports, and
 //! its own 127.x.0.0/16 for phones.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall end")]
+
 mod broken;
 mod calls;
 mod changes;

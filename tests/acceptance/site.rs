@@ -308,7 +308,10 @@ impl Site {
     }
 
     pub(crate) async fn until_current(&self, n: u8) {
-        self.until("it is current", SOON, |site| site.phone(n).state == State::Current).await;
+        let here = |phone: PhoneStatus| {
+            phone.state == State::Current && phone.lines.iter().all(|l| l.registered)
+        };
+        self.until("it is current", SOON, |site| here(site.phone(n))).await;
     }
 
     pub(crate) async fn until(

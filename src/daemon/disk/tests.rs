@@ -74,7 +74,7 @@ fn what_was_asked_is_remembered_even_when_it_is_not_there() {
     disk.expand(&at("{none.conf,d/*.conf,no/*.conf}"));
     assert!(disk.read(&at("a.conf")).is_ok());
     assert!(disk.read(&at("gone")).is_err());
-    let closure = disk.into_closure();
+    let closure = disk.into_parts().0;
     let set = |names: &[&str]| names.iter().map(|n| at(n)).collect::<BTreeSet<_>>();
     assert_eq!(closure.files, set(&["a.conf", "gone", "none.conf"]));
     assert_eq!(closure.patterns, set(&["d/*.conf", "no/*.conf"]));
