@@ -4,3 +4,11 @@
 
 mod pbx;
 mod peers;
+mod phone;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../ami/rig.rs"]
+mod rig;
+mod session;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../simphone/tests/phone/tftp.rs"]
+mod tftp;
