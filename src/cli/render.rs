@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{Args, Render};
 use super::{DENIED, DONE, NO, output};
 use crate::base::{Key, Mac, Time};
-use crate::daemon::source::{self, Reading};
+use crate::daemon::source::{self, Basis, Reading};
 use crate::daemon::{decide, sitekey};
 use crate::family::{Artifact, Family};
 use crate::plan::build::{Built, Cache};
@@ -20,25 +20,15 @@ pub(super) fn made(
     let (reading, _) = source::read(config, sip_conf);
     let key =
         sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
-    let (zone, _) = decide::timezone(&reading.site, None);
-    let built =
-        decide::server_address(&reading.site, &reading.sip.registrar, None).map(|(server, _)| {
-            reading.build(
-                server,
-                &zone,
-                &key,
-                1,
-                Time::default(),
-                &Generation::default(),
-                &mut Cache::new(),
-            )
-        });
+    let (timezone, _) = decide::timezone(&reading.site, None);
+    let server = decide::server_address(&reading.site, &reading.sip.registrar, None);
+    let built = server.map(|(server, _)| {
+        let basis = Basis { server, timezone, key };
+        reading.build(&basis, 1, Time::default(), &Generation::default(), &mut Cache::new())
+    });
     match built {
         Ok(built) => Ok((reading, Some(built))),
-        Err(why) if reading.phones.phones.is_empty() => {
-            let _ = why;
-            Ok((reading, None))
-        }
+        Err(_) if reading.phones.phones.is_empty() => Ok((reading, None)),
         Err(why) => Err(why),
     }
 }

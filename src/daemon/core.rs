@@ -2,15 +2,14 @@
 //! orders what is due, and publishes snapshots.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
-use super::catalog::{Askers, Served, mac_in};
-use super::event::{AmiNews, Event, Order, Outcome, Transfer};
+use super::catalog::{Askers, Served};
+use super::event::Order;
 use super::source::Look;
 use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Time};
@@ -18,7 +17,7 @@ use crate::control::Answer;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
-use crate::plan::observed::{Asker, Got, Notified, Observed, Visible};
+use crate::plan::observed::{Notified, Observed, Visible};
 use crate::plan::offer::{Offer, offer, waiting};
 use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
@@ -64,14 +63,14 @@ pub struct Core {
     pace: Pace,
     /// What Asterisk showed of each peer when it was last known to have loaded everything.
     shown: Option<BTreeMap<String, Visible>>,
-    owners: HashMap<String, Mac>,
-    dirty: BTreeSet<Mac>,
+    pub(super) owners: HashMap<String, Mac>,
+    pub(super) dirty: BTreeSet<Mac>,
     waiters: Vec<Waiter>,
     relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
     pub(super) families: Arc<family::Library>,
-    out: Outlets,
+    pub(super) out: Outlets,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -121,130 +120,6 @@ impl Core {
         self.offer.newest.clone()
     }
 
-    /// Takes an event in.
-    pub fn take(&mut self, event: Event, now: Time) {
-        match event {
-            Event::Disk => {}
-            Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
-            Event::Ami(news) => self.ami(news, now),
-        }
-    }
-
-    fn transfer(&mut self, transfer: &Transfer, now: Time) {
-        if let Some(ticket) = transfer.ticket {
-            let Some(mac) = ticket.mac else { return };
-            self.dirty.insert(mac);
-            // Without the last acknowledgement nothing is proved; a phone that has it all will say so
-            // when it is asked, by not restarting.
-            if transfer.outcome == Outcome::Complete {
-                let name = transfer.name.trim_start_matches(['.', '/']);
-                let got = Got { role: ticket.role, name, digest: ticket.digest };
-                self.observed.fetched(mac, got, transfer.asker.ip().to_canonical(), transfer.at);
-                // Its REGISTER may have been told of before its fetch.
-                self.prove(mac, now);
-            } else {
-                self.observed.heard(mac, now);
-            }
-            return;
-        }
-        let Some(mac) = mac_in(transfer.name.as_bytes()) else { return };
-        if self.offer.phones.contains_key(&mac) {
-            self.dirty.insert(mac);
-            self.observed.heard(mac, now);
-        } else {
-            let asker =
-                Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
-            self.observed.stranger(mac, asker);
-        }
-    }
-
-    fn ami(&mut self, news: AmiNews, now: Time) {
-        match news {
-            AmiNews::Up { version } => {
-                self.session = Session { up: true, text: format!("up ({version})") };
-                self.loaded.asked = None;
-            }
-            AmiNews::Down { reason, refused } => {
-                let what = if refused { "login refused" } else { "down" };
-                self.session = Session { up: false, text: format!("{what}: {reason}") };
-                self.observed.unlisted();
-            }
-            AmiNews::Started(seconds) => {
-                let at = Time(seconds.saturating_mul(1000));
-                self.loaded.sign = self.loaded.sign.max(Some(at));
-            }
-            AmiNews::Peers(all) => {
-                for facts in &all {
-                    self.recognise(&facts.peer, facts.user_agent.as_deref());
-                }
-                let owners: BTreeSet<Mac> =
-                    all.iter().filter_map(|f| self.owners.get(&f.peer)).copied().collect();
-                self.observed.listed(all, now);
-                owners.into_iter().for_each(|mac| self.prove(mac, now));
-            }
-            AmiNews::Peer(facts) => {
-                self.recognise(&facts.peer, facts.user_agent.as_deref());
-                let owner = self.owners.get(&facts.peer).copied();
-                self.observed.told_about(facts, now);
-                if let Some(mac) = owner {
-                    self.prove(mac, now);
-                }
-            }
-            AmiNews::Registered { peer } => {
-                let owner = self.owners.get(&peer).copied();
-                self.dirty.extend(owner);
-                self.observed.registered(&peer, owner, now);
-                if let Some(mac) = owner {
-                    self.prove(mac, now);
-                }
-            }
-            AmiNews::Reloaded => self.loaded.sign = Some(now),
-            AmiNews::ReloadAnswered(Ok(())) => self.loaded.sign = Some(now),
-            AmiNews::ReloadAnswered(Err(error)) => {
-                warn!(%error, "Asterisk did not reload");
-                self.loaded.error = Some(error);
-            }
-            AmiNews::Notified { mac, result } => self.notified(mac, result),
-        }
-    }
-
-    fn prove(&mut self, mac: Mac, now: Time) {
-        let askers = self.out.served.borrow().askers.clone();
-        let shared =
-            |address: IpAddr| askers.registered.get(&address).is_some_and(|all| all.len() > 1);
-        if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
-            self.dirty.insert(mac);
-            self.ran.remove(&mac);
-            info!(phone = %mac, %running, "proved: it runs this");
-        }
-    }
-
-    fn notified(&mut self, mac: Mac, result: Notified) {
-        match &result {
-            Notified::Sent => info!(phone = %mac, "told to look"),
-            Notified::InCall => info!(phone = %mac, "in a call: told later"),
-            other => warn!(phone = %mac, result = ?other, "could not be told"),
-        }
-        if self.site.tftp.listen.is_none() && result == Notified::Sent {
-            let wanted = self.offer.phones.get(&mac).and_then(|p| p.chosen(false)).map(|v| v.token);
-            self.observed.phones.entry(mac).or_default().assumed = wanted;
-        }
-        self.dirty.insert(mac);
-        self.observed.notified(mac, result);
-    }
-
-    /// A user agent that only signed firmware has opens the firmware variant.
-    fn recognise(&mut self, peer: &str, agent: Option<&str>) {
-        let (Some(mac), Some(agent)) = (self.owners.get(peer).copied(), agent) else { return };
-        let Some(part) = self.offer.phones.get(&mac) else { return };
-        let signed = self.families.get(&part.family).is_some_and(|f| f.firmware_fits(agent));
-        let seen = self.observed.phones.entry(mac).or_default();
-        if signed && !seen.signed {
-            seen.signed = true;
-            self.dirty.insert(mac);
-        }
-    }
-
     /// Takes in what the disk says.
     pub fn read(&mut self, look: Look, now: Time) {
         if let Some(reason) = &look.hold {
@@ -270,11 +145,11 @@ impl Core {
         let old = self.offer.newest.clone();
         let newest = if built.same_bytes(&old) { old } else { built };
         let loaded = self.loads(&newest, now);
-        self.reoffer(newest, loaded);
+        self.reoffer(&newest, loaded);
     }
 
-    fn reoffer(&mut self, newest: Arc<Generation>, loaded: bool) {
-        let next = offer(&newest, Some(&self.offer), loaded);
+    fn reoffer(&mut self, newest: &Arc<Generation>, loaded: bool) {
+        let next = offer(newest, Some(&self.offer), loaded);
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
         }
@@ -426,7 +301,7 @@ impl Core {
                 self.newest()
             };
             if self.loads(&newest, now) && waiting(&self.offer).next().is_some() {
-                self.reoffer(newest, true);
+                self.reoffer(&newest, true);
             }
         }
         let done = fulfilled(&self.offer, &self.observed, &self.intents);

@@ -12,6 +12,7 @@ pub mod event;
 pub mod export;
 pub mod journal;
 pub mod net;
+mod news;
 mod run;
 pub mod serve;
 pub mod sitekey;

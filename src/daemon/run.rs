@@ -127,8 +127,8 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         outlets,
         now(),
     );
-    let mut looker = Looker::new(Source::new(config, previous), events_in.clone(), &stop);
-    let mut session = Session { events: events_in.clone(), current: None };
+    let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop);
+    let mut session = Session { events: events_in.clone(), settings: None, task: None };
     tasks.spawn(signals(events_in, stop.clone()));
     let result = tokio::select! {
         result = looping(core, Inlets { events, calls }, &mut looker, &mut session, &stop) => result,
@@ -183,7 +183,7 @@ async fn tasks_of(service: Option<JoinHandle<()>>, stop: &CancellationToken) {
     }
     if stop.is_cancelled() {
         // The core ends the daemon.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -296,28 +296,29 @@ impl Looker {
 /// The AMI task for the settings in force.
 struct Session {
     events: mpsc::Sender<Event>,
-    current: Option<(Option<Ami>, Option<(CancellationToken, JoinHandle<()>)>)>,
+    settings: Option<Option<Ami>>,
+    task: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl Session {
     /// Begins anew when the settings changed.
     async fn follow(&mut self, core: &mut Core) {
         let wanted = core.ami_settings();
-        if self.current.as_ref().is_some_and(|(settings, _)| *settings == wanted) {
+        if self.settings.as_ref() == Some(&wanted) {
             return;
         }
         self.end().await;
         let (orders, taken) = mpsc::channel(1024);
         core.connect(orders);
-        let task = wanted.clone().map(|settings| {
+        self.task = wanted.clone().map(|settings| {
             let stop = CancellationToken::new();
             (stop.clone(), tokio::spawn(ami::run(settings, taken, self.events.clone(), stop)))
         });
-        self.current = Some((wanted, task));
+        self.settings = Some(wanted);
     }
 
     async fn end(&mut self) {
-        if let Some((_, Some((stop, task)))) = self.current.take() {
+        if let Some((stop, task)) = self.task.take() {
             stop.cancel();
             let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
         }

@@ -51,6 +51,17 @@ static STATIC_ROOT: Code = Code {
               readable for the daemon's user.",
 };
 
+/// What has to be known before any file can be made.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    /// The address that goes into the files.
+    pub server: IpAddr,
+    /// The IANA zone.
+    pub timezone: String,
+    /// The site key.
+    pub key: Key,
+}
+
 /// What a look found, ready for the core.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -206,18 +217,17 @@ impl Reading {
     /// Makes the generation `id` of it.
     pub fn build(
         &self,
-        server: IpAddr,
-        timezone: &str,
-        key: &Key,
+        basis: &Basis,
         id: u64,
         now: Time,
         previous: &Generation,
         cache: &mut Cache,
     ) -> Built {
+        let Basis { server, timezone, key } = basis;
         let around = Surroundings {
             site: &self.site,
             registrar: &self.sip.registrar,
-            server,
+            server: *server,
             timezone,
             key,
             statics: &self.statics,
@@ -261,9 +271,13 @@ impl Reading {
 
     /// A number that changes when anything does that the files of phones other than their peers
     /// depend on.
-    fn surroundings(&self, server: IpAddr, timezone: &str) -> u64 {
-        let text =
-            format!("{:?}{:?}{server}{timezone}{:?}", self.site, self.sip.registrar, self.statics);
+    fn surroundings(&self, basis: &Basis) -> u64 {
+        let Basis { server, timezone, key } = basis;
+        let key = sitekey::fingerprint(key);
+        let text = format!(
+            "{:?}{:?}{server}{timezone}{key}{:?}",
+            self.site, self.sip.registrar, self.statics
+        );
         fingerprint(&(text, self.overrides))
     }
 }
@@ -276,12 +290,11 @@ pub struct Source {
     site: Option<Site>,
     fingerprint: String,
     since: Time,
-    next_id: u64,
 }
 
 impl Source {
     /// Looks at what `config` names.
-    pub fn new(config: PathBuf, previous: u64) -> Self {
+    pub fn new(config: PathBuf) -> Self {
         Self {
             config,
             cache: Cache::new(),
@@ -289,7 +302,6 @@ impl Source {
             site: None,
             fingerprint: String::new(),
             since: Time::default(),
-            next_id: previous + 1,
         }
     }
 
@@ -323,8 +335,8 @@ impl Source {
         let hold;
         let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
         match basis {
-            Ok((server, zone, key)) => {
-                let made = self.build(&reading, server, &zone, &key, previous, now);
+            Ok(basis) => {
+                let made = self.build(&reading, &basis, previous, now);
                 name_held(&made.held, &made.diagnostics, &reading, &mut held);
                 let reason = guard::hold(
                     Some(previous),
@@ -357,33 +369,23 @@ impl Source {
     fn build(
         &mut self,
         reading: &Reading,
-        server: IpAddr,
-        zone: &str,
-        key: &Key,
+        basis: &Basis,
         previous: &Generation,
         now: Time,
     ) -> Built {
-        let surroundings = reading.surroundings(server, zone);
+        let surroundings = reading.surroundings(basis);
         if surroundings != self.cached_for {
             self.cache.clear();
             self.cached_for = surroundings;
         }
-        self.next_id = self.next_id.max(previous.id + 1);
-        let built = reading.build(server, zone, key, self.next_id, now, previous, &mut self.cache);
-        self.next_id += 1;
-        built
+        reading.build(basis, previous.id + 1, now, previous, &mut self.cache)
     }
 
     /// What has to be known before any file can be made: address, zone, key.
-    #[allow(clippy::type_complexity)]
-    fn basis(
-        &self,
-        reading: &mut Reading,
-        decided: &Decided,
-    ) -> (Decided, Result<(IpAddr, String, Key), String>) {
+    fn basis(&self, reading: &mut Reading, decided: &Decided) -> (Decided, Result<Basis, String>) {
         let mut next = decided.clone();
         let warn = |said: &mut Vec<Diagnostic>, text: String| {
-            said.push(Diagnostic::warning(&ADDRESS, text))
+            said.push(Diagnostic::warning(&ADDRESS, text));
         };
         let server = match decide::server_address(
             &reading.site,
@@ -414,7 +416,7 @@ impl Source {
                     .map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
                 reading.diagnostics.extend(exposed);
                 next.key = Some(sitekey::fingerprint(&found.key));
-                (next, Ok((server, zone, found.key)))
+                (next, Ok(Basis { server, timezone: zone, key: found.key }))
             }
             Err(error) => {
                 reading.diagnostics.push(Diagnostic::error(&SITE_KEY, error.to_string()));

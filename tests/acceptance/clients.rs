@@ -38,7 +38,7 @@ async fn every_client_gets_every_artifact_whole() {
     let mut site = Site::prepare(&phones(2));
     site.general = format!("export_dir={}", site.path("export").display());
     let firmware: Vec<u8> =
-        (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..1_u32 << 20).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     fs::write(site.path("tftp/P0S3-8-12-00.sb2"), &firmware).unwrap();
     fs::write(site.path("tftp/bell.pcm"), vec![0x7f; 16_000]).unwrap();
     site.run().await;

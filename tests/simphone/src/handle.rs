@@ -26,10 +26,10 @@ pub struct Phone {
 
 /// Switches a phone on. Call it inside of a tokio runtime.
 pub async fn spawn(mut config: Config) -> Phone {
-    if let Some(path) = &config.flash_file {
-        if let Ok(flash) = Flash::load(path) {
-            config.flash = flash;
-        }
+    if let Some(path) = &config.flash_file
+        && let Ok(flash) = Flash::load(path)
+    {
+        config.flash = flash;
     }
     let shared = Arc::new(Shared::new(config.mac, config.flash.clone()));
     let (commands, inbox) = mpsc::channel(16);

@@ -252,10 +252,10 @@ impl Core {
 
     fn keep_flash(&self) {
         self.shared.change(|state| state.flash = self.flash.clone());
-        if let Some(path) = &self.config.flash_file {
-            if let Err(error) = self.flash.save(path) {
-                self.shared.tell(Event::Trouble { text: format!("flash not written: {error}") });
-            }
+        if let Some(path) = &self.config.flash_file
+            && let Err(error) = self.flash.save(path)
+        {
+            self.shared.tell(Event::Trouble { text: format!("flash not written: {error}") });
         }
     }
 

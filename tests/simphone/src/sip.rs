@@ -265,11 +265,11 @@ impl Agent {
 
     fn request(&mut self, message: &Message, from: SocketAddr, now: Instant) {
         let key = transaction_key(message);
-        if message.method() != Some("ACK") {
-            if let Some((_, bytes)) = self.sent.iter().find(|(known, _)| *known == key) {
-                let (to, bytes) = (reply_to(message, from), bytes.clone());
-                return self.out.push(Output::Send { to, bytes });
-            }
+        if message.method() != Some("ACK")
+            && let Some((_, bytes)) = self.sent.iter().find(|(known, _)| *known == key)
+        {
+            let (to, bytes) = (reply_to(message, from), bytes.clone());
+            return self.out.push(Output::Send { to, bytes });
         }
         let mut ctx = ctx!(self, now, Some(from));
         if let Some(call) = self.call.as_mut().filter(|call| call.owns(message)) {

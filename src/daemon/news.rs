@@ -1,0 +1,138 @@
+//! Events become facts: what each one changes about what the core knows.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use tracing::{info, warn};
+
+use super::catalog::mac_in;
+use super::core::{Core, Session};
+use super::event::{AmiNews, Event, Outcome, Transfer};
+use crate::base::{Mac, Time};
+use crate::plan::observed::{Asker, Got, Notified};
+
+impl Core {
+    /// Takes an event in.
+    pub fn take(&mut self, event: Event, now: Time) {
+        match event {
+            Event::Disk => {}
+            Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
+            Event::Ami(news) => self.ami(news, now),
+        }
+    }
+
+    fn transfer(&mut self, transfer: &Transfer, now: Time) {
+        if let Some(ticket) = transfer.ticket {
+            let Some(mac) = ticket.mac else { return };
+            self.dirty.insert(mac);
+            // Without the last acknowledgement nothing is proved; a phone that has it all will say so
+            // when it is asked, by not restarting.
+            if transfer.outcome == Outcome::Complete {
+                let name = transfer.name.trim_start_matches(['.', '/']);
+                let got = Got { role: ticket.role, name, digest: ticket.digest };
+                self.observed.fetched(mac, got, transfer.asker.ip().to_canonical(), transfer.at);
+                // Its REGISTER may have been told of before its fetch.
+                self.prove(mac, now);
+            } else {
+                self.observed.heard(mac, now);
+            }
+            return;
+        }
+        let Some(mac) = mac_in(transfer.name.as_bytes()) else { return };
+        if self.offer.phones.contains_key(&mac) {
+            self.dirty.insert(mac);
+            self.observed.heard(mac, now);
+        } else {
+            let asker =
+                Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
+            self.observed.stranger(mac, asker);
+        }
+    }
+
+    fn ami(&mut self, news: AmiNews, now: Time) {
+        match news {
+            AmiNews::Up { version } => {
+                self.session = Session { up: true, text: format!("up ({version})") };
+                self.loaded.asked = None;
+            }
+            AmiNews::Down { reason, refused } => {
+                let what = if refused { "login refused" } else { "down" };
+                self.session = Session { up: false, text: format!("{what}: {reason}") };
+                self.observed.unlisted();
+            }
+            AmiNews::Started(seconds) => {
+                let at = Time(seconds.saturating_mul(1000));
+                self.loaded.sign = self.loaded.sign.max(Some(at));
+            }
+            AmiNews::Peers(all) => {
+                for facts in &all {
+                    self.recognise(&facts.peer, facts.user_agent.as_deref());
+                }
+                let owners: BTreeSet<Mac> =
+                    all.iter().filter_map(|f| self.owners.get(&f.peer)).copied().collect();
+                self.observed.listed(all, now);
+                owners.into_iter().for_each(|mac| self.prove(mac, now));
+            }
+            AmiNews::Peer(facts) => {
+                self.recognise(&facts.peer, facts.user_agent.as_deref());
+                let owner = self.owners.get(&facts.peer).copied();
+                self.observed.told_about(facts, now);
+                if let Some(mac) = owner {
+                    self.prove(mac, now);
+                }
+            }
+            AmiNews::Registered { peer } => {
+                let owner = self.owners.get(&peer).copied();
+                self.dirty.extend(owner);
+                self.observed.registered(&peer, owner, now);
+                if let Some(mac) = owner {
+                    self.prove(mac, now);
+                }
+            }
+            AmiNews::Reloaded => self.loaded.sign = Some(now),
+            AmiNews::ReloadAnswered(Ok(())) => self.loaded.sign = Some(now),
+            AmiNews::ReloadAnswered(Err(error)) => {
+                warn!(%error, "Asterisk did not reload");
+                self.loaded.error = Some(error);
+            }
+            AmiNews::Notified { mac, result } => self.notified(mac, result),
+        }
+    }
+
+    fn prove(&mut self, mac: Mac, now: Time) {
+        let askers = self.out.served.borrow().askers.clone();
+        let shared =
+            |address: IpAddr| askers.registered.get(&address).is_some_and(|all| all.len() > 1);
+        if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
+            self.dirty.insert(mac);
+            self.ran.remove(&mac);
+            info!(phone = %mac, %running, "proved: it runs this");
+        }
+    }
+
+    fn notified(&mut self, mac: Mac, result: Notified) {
+        match &result {
+            Notified::Sent => info!(phone = %mac, "told to look"),
+            Notified::InCall => info!(phone = %mac, "in a call: told later"),
+            other => warn!(phone = %mac, result = ?other, "could not be told"),
+        }
+        if self.site.tftp.listen.is_none() && result == Notified::Sent {
+            let wanted = self.offer.phones.get(&mac).and_then(|p| p.chosen(false)).map(|v| v.token);
+            self.observed.phones.entry(mac).or_default().assumed = wanted;
+        }
+        self.dirty.insert(mac);
+        self.observed.notified(mac, result);
+    }
+
+    /// A user agent that only signed firmware has opens the firmware variant.
+    fn recognise(&mut self, peer: &str, agent: Option<&str>) {
+        let (Some(mac), Some(agent)) = (self.owners.get(peer).copied(), agent) else { return };
+        let Some(part) = self.offer.phones.get(&mac) else { return };
+        let signed = self.families.get(&part.family).is_some_and(|f| f.firmware_fits(agent));
+        let seen = self.observed.phones.entry(mac).or_default();
+        if signed && !seen.signed {
+            seen.signed = true;
+            self.dirty.insert(mac);
+        }
+    }
+}
