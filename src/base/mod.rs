@@ -9,6 +9,7 @@ pub mod nearest;
 pub mod report;
 pub mod secret;
 pub mod span;
+pub mod tech;
 pub mod text;
 pub mod time;
 
@@ -17,5 +18,6 @@ pub use mac::Mac;
 pub use name::FileName;
 pub use secret::{Digest, Key, Secret};
 pub use span::{FileId, Sources, Span, Spanned};
+pub use tech::Tech;
 pub use text::Text;
 pub use time::Time;

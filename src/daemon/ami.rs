@@ -7,6 +7,7 @@
 //!
 //! Frames are never logged: they can hold secrets.
 
+mod endpoints;
 mod link;
 mod news;
 mod notify;
@@ -55,6 +56,10 @@ pub struct Timing {
     pub settle: Duration,
     /// From the first list after a reload to a second one: chan_sip reloads after it answered.
     pub second_look: Duration,
+    /// Between two questions for the endpoints of [`Order::Poll`].
+    pub poll: Duration,
+    /// Until a channel driver that was not loaded is looked for again.
+    pub probe: Duration,
     /// How old a list of channels may be to decide about a NOTIFY.
     pub channels: Duration,
     /// For the answer to Logoff.
@@ -77,6 +82,8 @@ impl Default for Timing {
             reload: secs(60),
             settle: millis(100),
             second_look: secs(1),
+            poll: secs(3),
+            probe: secs(600),
             channels: millis(200),
             goodbye: secs(1),
         }

@@ -1,9 +1,10 @@
 //! What arrives at the core, and what the core orders. An event never acts by itself: it only
 //! changes what is known, and the core looks again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::base::{Digest, Mac, Time};
+use crate::base::{Digest, Mac, Tech, Time};
 use crate::family::Role;
 use crate::plan::observed::{Notified, PeerFacts};
 
@@ -93,7 +94,7 @@ pub enum AmiNews {
         /// The peer.
         peer: String,
     },
-    /// Somebody reloaded chan_sip, or everything (not told for a console `sip reload`).
+    /// Somebody reloaded chan_sip, chan_pjsip, or everything (not told for a console `sip reload`).
     Reloaded,
     /// The answer to [`Order::Reload`]; an error with Asterisk's text.
     ReloadAnswered(Result<(), String>),
@@ -113,9 +114,16 @@ pub enum AmiNews {
 pub enum Order {
     /// Follow these peers: their details are asked at each list and at each event.
     Follow(Vec<String>),
+    /// Which channel driver each name is meant for: told of are the peers of that one, where both
+    /// have the name. Names not here: the registered one, else chan_sip's.
+    Techs(BTreeMap<String, Tech>),
+    /// Ask these of the followed peers every few seconds from now on: their next REGISTER is waited
+    /// for, and chan_pjsip is silent about a refresh (its `expires` rises). Replaces the last
+    /// order; chan_sip's peers need none.
+    Poll(Vec<String>),
     /// List all peers again now.
     Relist,
-    /// Reload chan_sip.
+    /// Reload chan_sip and chan_pjsip, whichever is loaded.
     Reload,
     /// Send a NOTIFY, unless one of the phone's peers has a channel.
     Notify {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use handset::base::{Key, Mac, Secret, Sources, Spanned};
 use handset::conf::{self, Entry, Files, Section};
 use handset::family::Surroundings;
-use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Registrar, Transport};
+use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
 use handset::model::site::{FamilySettings, Pacing, PushMode, ReloadMode, Site, Tftp};
 use handset::model::tag::Tag;
@@ -195,6 +195,9 @@ fn list(text: &str) -> Vec<String> {
 fn peer(name: Spanned<String>) -> Peer {
     Peer {
         name,
+        tech: Tech::Sip,
+        auth_user: None,
+        registrar: None,
         tag: None,
         kind: Kind::Friend,
         dynamic: true,

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::{Lost, Timing};
-use crate::base::Mac;
+use crate::base::{Mac, Tech};
 use crate::wire::ami::action::variable;
 use crate::wire::ami::message::clean;
 use crate::wire::ami::{Action, BadHeader, Frame, List, Step};
@@ -30,13 +30,34 @@ pub(super) enum Ask {
         name: Bytes,
         listed: bool,
     },
+    /// All endpoints of chan_pjsip.
+    Endpoints,
+    /// All their registered contacts.
+    Contacts,
+    /// One endpoint with its contacts.
+    Endpoint {
+        name: Bytes,
+        why: Why,
+    },
     Channels,
-    Reload,
+    Reload(Tech),
     Notify {
         mac: Mac,
+        tech: Tech,
         name: Bytes,
         event: String,
     },
+}
+
+/// What an endpoint is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// The list of peers waits for it.
+    Listed,
+    /// An event, or its turn: its registration may have changed.
+    Changed,
+    /// It shall get a NOTIFY: PJSIPNotify says `NOTIFY sent` with no contact to send it to.
+    Notify { mac: Mac, event: String },
 }
 
 impl Ask {
@@ -48,16 +69,23 @@ impl Ask {
             Ask::Peers => action("SIPpeers"),
             Ask::Peer { name, .. } => action("SIPshowpeer").with("Peer", name),
             Ask::Channels => action("CoreShowChannels"),
-            Ask::Reload => action("Reload").with("Module", "chan_sip.so"),
-            Ask::Notify { name, event, .. } => action("SIPnotify")
+            Ask::Endpoints => action("PJSIPShowEndpoints"),
+            Ask::Contacts => action("PJSIPShowRegistrationInboundContactStatuses"),
+            Ask::Endpoint { name, .. } => action("PJSIPShowEndpoint").with("Endpoint", name),
+            Ask::Reload(tech) => action("Reload").with("Module", tech.module()),
+            Ask::Notify { tech: Tech::Sip, name, event, .. } => action("SIPnotify")
                 .with("Channel", [b"SIP/", &name[..]].concat())
+                .with("Variable", variable("Event", event)),
+            Ask::Notify { tech: Tech::Pjsip, name, event, .. } => action("PJSIPNotify")
+                .with("Endpoint", name)
                 .with("Variable", variable("Event", event)),
         }
         .encode()
     }
 
     fn is_list(&self) -> bool {
-        matches!(self, Ask::Peers | Ask::Channels)
+        use Ask::{Channels, Contacts, Endpoint, Endpoints, Peers};
+        matches!(self, Peers | Channels | Endpoints | Contacts | Endpoint { .. })
     }
 }
 
@@ -167,7 +195,7 @@ impl Pipeline {
     pub(super) fn deadline(&self, timing: &Timing) -> Option<Instant> {
         let oldest = self.flight.front()?;
         let patience =
-            if matches!(oldest.ask, Ask::Reload) { timing.reload } else { timing.answer };
+            if matches!(oldest.ask, Ask::Reload(_)) { timing.reload } else { timing.answer };
         Some(self.since? + patience)
     }
 
@@ -185,6 +213,11 @@ impl Pipeline {
         let flight = self.flight.drain(..).map(|flight| flight.ask);
         flight.chain(self.urgent.drain(..)).chain(self.bulk.drain(..)).collect()
     }
+}
+
+/// Whether the text of an error says that the module with this action is not loaded.
+pub(super) fn is_unknown(text: &str) -> bool {
+    text.starts_with("Invalid/unknown command")
 }
 
 /// What the text of an error means for people: a missing privilege says which.

@@ -7,20 +7,26 @@ use bytes::{Bytes, BytesMut};
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
+use super::endpoints::Endpoints;
 use super::news::News;
 use super::notify::{Notifies, Notify};
-use super::pipeline::{Ask, Pipeline, Reply, explain};
-use super::relist::{Details, Relist};
+use super::pipeline::{Ask, Pipeline, Reply, Why, explain, is_unknown};
+use super::relist::{Details, Known, Relist, Techs};
 use super::{Lost, Timing};
-use crate::base::Mac;
+use crate::base::{Mac, Tech};
 use crate::daemon::event::{AmiNews, Order};
 use crate::plan::observed::{Notified, PeerFacts};
 use crate::wire::ami::message::{chars, core_startup, is_sip_reload};
 use crate::wire::ami::peer::{self, Change};
-use crate::wire::ami::{Action, Decoder, Frame, Item, TooLarge};
+use crate::wire::ami::{Action, Decoder, Frame, Item, TooLarge, pjsip};
+
+mod endpoints;
 
 /// More peers than this are not followed.
 const FOLLOW_MAX: usize = 100_000;
+
+/// The answer to Reload for a driver that is not loaded.
+const NO_MODULE: &str = "No such module";
 
 /// Two starts of Asterisk that are computed this close (in seconds) are one: uptimes are cut.
 const START_JITTER: u64 = 2;
@@ -36,6 +42,16 @@ enum State {
     Up,
 }
 
+/// The answers to one order to reload: one of each driver that is there.
+#[derive(Default)]
+struct Reloading {
+    /// Still to come.
+    left: usize,
+    /// One has succeeded.
+    done: bool,
+    error: Option<String>,
+}
+
 /// Lives as long as the task; a connection begins with [`Session::begin`] and ends with
 /// [`Session::lost`].
 pub(super) struct Session {
@@ -47,20 +63,27 @@ pub(super) struct Session {
     /// To be told.
     pub news: News,
     follow: BTreeSet<String>,
+    /// Which driver a name is meant for.
+    techs: Techs,
     /// When Asterisk started, as told last.
     started: Option<u64>,
     state: State,
     decoder: Decoder,
     pipeline: Pipeline,
     notifies: Notifies,
-    /// All peers by name, as bytes, of the last list; none while that is out of date.
-    known: Option<BTreeMap<String, Bytes>>,
+    /// Drivers that are not loaded, and why not; looked for again from time to time.
+    absent: BTreeMap<Tech, String>,
+    probe_at: Instant,
+    endpoints: Endpoints,
+    reloading: Reloading,
+    /// All peers of the last list; none while that is out of date.
+    known: Option<Known>,
     relist: Option<Relist>,
     next_list: Instant,
     /// A list that is due soon after the next one.
     second_look: bool,
     /// Peers whose details are due, and when.
-    due: BTreeSet<Bytes>,
+    due: BTreeSet<(Tech, Bytes)>,
     due_at: Option<Instant>,
     /// When something was heard last.
     heard: Instant,
@@ -77,11 +100,16 @@ impl Session {
             out: BytesMut::new(),
             news: News::default(),
             follow: BTreeSet::new(),
+            techs: Techs::new(),
             started: None,
             state: State::Down,
             decoder: Decoder::new(),
             pipeline: Pipeline::default(),
             notifies: Notifies::default(),
+            absent: BTreeMap::new(),
+            probe_at: Instant::now(),
+            endpoints: Endpoints::default(),
+            reloading: Reloading::default(),
             known: None,
             relist: None,
             next_list: Instant::now(),
@@ -105,6 +133,8 @@ impl Session {
     pub(super) fn lost(&mut self, lost: &Lost) -> bool {
         self.state = State::Down;
         (self.known, self.relist, self.second_look) = (None, None, false);
+        self.absent.clear();
+        self.endpoints.forget();
         self.due.clear();
         self.due_at = None;
         self.out.clear();
@@ -132,8 +162,10 @@ impl Session {
     pub(super) fn order(&mut self, order: Order, now: Instant) {
         match order {
             Order::Follow(peers) => self.follow(peers, now),
+            Order::Techs(techs) => self.set_techs(techs, now),
+            Order::Poll(peers) => self.poll(peers, now),
             Order::Relist => self.next_list = now,
-            Order::Reload if self.is_up() => self.pipeline.urgent(Ask::Reload),
+            Order::Reload if self.is_up() => self.reload(),
             Order::Reload => self.news.push(AmiNews::ReloadAnswered(Err("no AMI session".into()))),
             Order::Notify { mac, peer, lines, event } => {
                 self.take_notify(Notify { mac, peer, lines, event });
@@ -147,6 +179,26 @@ impl Session {
             self.next_list = now;
         }
         self.follow = follow;
+    }
+
+    fn set_techs(&mut self, techs: Techs, now: Instant) {
+        if techs != self.techs {
+            self.next_list = now;
+        }
+        self.techs = techs;
+    }
+
+    /// Reloads the drivers that are there.
+    fn reload(&mut self) {
+        for tech in self.present() {
+            self.reloading.left += 1;
+            self.pipeline.urgent(Ask::Reload(tech));
+        }
+    }
+
+    fn present(&self) -> Vec<Tech> {
+        let all = [Tech::Sip, Tech::Pjsip].into_iter();
+        all.filter(|tech| !self.absent.contains_key(tech)).collect()
     }
 
     fn take_notify(&mut self, notify: Notify) {
@@ -200,6 +252,7 @@ impl Session {
         if self.due_at.is_some_and(|at| at <= now) {
             self.ask_due();
         }
+        self.ask_polled(now);
         self.decide_notifies(now);
         if self.pipeline.is_idle() && self.heard + self.timing.ping <= now {
             self.pipeline.urgent(Ask::Ping);
@@ -216,7 +269,13 @@ impl Session {
         }
         let list = self.relist.is_none().then_some(self.next_list);
         let ping = self.pipeline.is_idle().then_some(self.heard + self.timing.ping);
-        let times = [list, ping, self.due_at, self.pipeline.deadline(&self.timing)];
+        let times = [
+            list,
+            ping,
+            self.due_at,
+            self.endpoints.poll_at,
+            self.pipeline.deadline(&self.timing),
+        ];
         times.into_iter().flatten().min().unwrap_or(now + self.timing.ping)
     }
 
@@ -230,16 +289,24 @@ impl Session {
     }
 
     fn list(&mut self, now: Instant) {
+        if self.probe_at <= now {
+            self.probe_at = now + self.timing.probe;
+            self.absent.clear();
+        }
         self.relist = Some(Relist::default());
-        self.pipeline.urgent(Ask::Peers);
+        let sip = !self.absent.contains_key(&Tech::Sip);
+        self.pipeline.urgent(if sip { Ask::Peers } else { Ask::Endpoints });
         let second = std::mem::take(&mut self.second_look);
         self.next_list = now + if second { self.timing.second_look } else { self.timing.relist };
     }
 
     fn ask_due(&mut self) {
         self.due_at = None;
-        for name in std::mem::take(&mut self.due) {
-            self.pipeline.urgent(Ask::Peer { name, listed: false });
+        for (tech, name) in std::mem::take(&mut self.due) {
+            self.pipeline.urgent(match tech {
+                Tech::Sip => Ask::Peer { name, listed: false },
+                Tech::Pjsip => Ask::Endpoint { name, why: Why::Changed },
+            });
         }
     }
 
@@ -259,11 +326,15 @@ impl Session {
         }
         if frame.is_event("FullyBooted") {
             self.booted(frame, now);
-        } else if is_sip_reload(frame) {
+        } else if is_sip_reload(frame) || self.is_pjsip_reload(frame) {
             self.news.push(AmiNews::Reloaded);
             self.reloaded(now);
         } else if let Some((name, change)) = peer::status(frame) {
-            self.peer_event(name, change, now);
+            let registered = change == Change::Registered;
+            self.peer_event(Tech::Sip, name, registered, now);
+        } else if let Some((name, change)) = pjsip::status(frame) {
+            let registered = self.endpoints.event(&chars(&name), change, now);
+            self.peer_event(Tech::Pjsip, name, registered, now);
         }
         Ok(())
     }
@@ -286,19 +357,20 @@ impl Session {
     /// Peers may have come and gone: no NOTIFY before they are listed anew.
     fn reloaded(&mut self, now: Instant) {
         self.known = None;
+        self.endpoints.reloaded();
         self.second_look = true;
         self.next_list = now;
     }
 
-    fn peer_event(&mut self, name: Bytes, change: Change, now: Instant) {
+    fn peer_event(&mut self, tech: Tech, name: Bytes, registered: bool, now: Instant) {
         let peer = chars(&name).into_owned();
-        if !self.follow.contains(&peer) {
+        if !self.follow.contains(&peer) || !self.is_meant(&peer, tech) {
             return;
         }
-        if change == Change::Registered {
+        if registered {
             self.news.push(AmiNews::Registered { peer });
         }
-        self.due.insert(name);
+        self.due.insert((tech, name));
         self.due_at.get_or_insert(now + self.timing.settle);
     }
 
@@ -306,13 +378,15 @@ impl Session {
         match (ask, reply) {
             (Ask::Peers, reply) => return self.peers_reply(reply, frame, now),
             (Ask::Channels, reply) => self.channels_reply(reply, frame, now),
+            (Ask::Endpoints, reply) => return self.endpoints_reply(reply, frame, now),
+            (Ask::Contacts, reply) => self.contacts_reply(&reply, frame, now),
             (Ask::Peer { name, listed }, reply) => {
                 self.peer_reply((name, *listed), &reply, frame, now);
             }
-            (Ask::Reload, Reply::Done) => {
-                self.news.push(AmiNews::ReloadAnswered(Ok(())));
-                self.reloaded(now);
+            (Ask::Endpoint { name, why }, reply) => {
+                self.endpoint_reply(name, why, &reply, frame, now);
             }
+            (Ask::Reload(_), Reply::Done) => self.reload_answered(None, now),
             (Ask::Notify { mac, .. }, Reply::Done) => self.notified(*mac, Notified::Sent),
             (Ask::Start, Reply::Done) => self.start_reply(frame),
             (ask, Reply::Failed(text)) => self.failed(ask, &text),
@@ -328,11 +402,10 @@ impl Session {
                     relist.item(frame);
                 }
             }
-            Reply::Done => {
-                if let Some(relist) = &mut self.relist {
-                    self.known = Some(relist.listed(self.follow.iter(), &mut self.pipeline));
-                }
-                self.finish_list(now);
+            Reply::Done => self.list_endpoints(now),
+            Reply::Failed(text) if is_unknown(&text) && !self.absent.contains_key(&Tech::Pjsip) => {
+                self.absent.insert(Tech::Sip, text);
+                self.list_endpoints(now);
             }
             Reply::Failed(text) => return Err(unlisted(&text)),
         }
@@ -350,14 +423,24 @@ impl Session {
     /// What became of a question for a peer's details.
     fn peer_reply(&mut self, ask: (&Bytes, bool), reply: &Reply, frame: &Frame, now: Instant) {
         let (name, listed) = ask;
-        let name = chars(name);
         let details = match reply {
             Reply::Failed(text) if text.ends_with("not found.") => Details::Gone,
             Reply::Failed(_) | Reply::Item => Details::Unknown,
             Reply::Done => peer::details(frame).map_or(Details::Unknown, Details::Fresh),
         };
+        self.take_details((&chars(name), Tech::Sip), details, listed, now);
+    }
+
+    /// The details of a peer of either driver have come.
+    fn take_details(
+        &mut self,
+        peer: (&str, Tech),
+        details: Details,
+        listed: bool,
+        now: Instant,
+    ) {
         if let Some(relist) = &mut self.relist {
-            relist.fresh(&name, &details, listed);
+            relist.fresh(peer, &details, listed);
         }
         if listed {
             return self.finish_list(now);
@@ -366,8 +449,8 @@ impl Session {
             Details::Fresh(facts) => self.news.push(AmiNews::Peer(facts)),
             // Whatever the next list says of it, it is not registered.
             Details::Gone => {
-                let peer = name.into_owned();
-                self.news.push(AmiNews::Peer(PeerFacts { peer, ..PeerFacts::default() }));
+                let (peer, tech) = (peer.0.to_owned(), peer.1);
+                self.news.push(AmiNews::Peer(PeerFacts { peer, tech, ..PeerFacts::default() }));
             }
             Details::Unknown => self.next_list = now + self.timing.second_look,
         }
@@ -394,9 +477,12 @@ impl Session {
                     notify.mac,
                     Notified::Failed(format!("Asterisk has no peer {}", notify.peer)),
                 ),
-                Some(name) => {
+                Some((tech, name)) => {
                     let Notify { mac, event, .. } = notify;
-                    self.pipeline.urgent(Ask::Notify { mac, name, event });
+                    self.pipeline.urgent(match tech {
+                        Tech::Sip => Ask::Notify { mac, tech, name, event },
+                        Tech::Pjsip => Ask::Endpoint { name, why: Why::Notify { mac, event } },
+                    });
                 }
             }
         }
@@ -428,9 +514,31 @@ impl Session {
                 self.notified(*mac, Notified::NoAddress);
             }
             Ask::Notify { mac, .. } => self.notified(*mac, Notified::Failed(explain(text))),
-            Ask::Reload => self.news.push(AmiNews::ReloadAnswered(Err(explain(text)))),
+            Ask::Reload(_) => self.reload_answered(Some(explain(text)), self.heard),
+            Ask::Endpoint { why: Why::Notify { mac, .. }, .. } => {
+                self.notified(*mac, Notified::Failed(explain(text)));
+            }
             // Their answers are handled where they come in, and worthless when the session ends.
             Ask::Ping | Ask::Start | Ask::Peers | Ask::Peer { .. } | Ask::Channels => {}
+            Ask::Endpoints | Ask::Contacts | Ask::Endpoint { .. } => {}
+        }
+    }
+
+    /// One driver has answered to Reload; when all have, that is told. Before the first list it is not
+    /// known which are there.
+    fn reload_answered(&mut self, error: Option<String>, now: Instant) {
+        let reloading = &mut self.reloading;
+        reloading.left = reloading.left.saturating_sub(1);
+        reloading.done |= error.is_none();
+        if error.is_none() {
+            self.reloaded(now);
+        } else if self.reloading.error.as_deref().is_none_or(|first| first == NO_MODULE) {
+            self.reloading.error = error;
+        }
+        if self.reloading.left == 0 {
+            let Reloading { done, error, .. } = std::mem::take(&mut self.reloading);
+            let error = error.filter(|text| !done || text != NO_MODULE);
+            self.news.push(AmiNews::ReloadAnswered(error.map_or(Ok(()), Err)));
         }
     }
 }
@@ -439,8 +547,8 @@ impl Session {
 fn unlisted(text: &str) -> Lost {
     match text {
         "Permission denied" => Lost::refused(format!("cannot list peers: {}", explain(text))),
-        "Invalid/unknown command" => {
-            Lost::new("cannot list peers: chan_sip is not loaded in Asterisk (SIPpeers is unknown)")
+        unknown if is_unknown(unknown) => {
+            Lost::new("cannot list peers: neither chan_sip nor chan_pjsip is loaded in Asterisk")
         }
         other => Lost::new(format!("cannot list peers: {}", explain(other))),
     }

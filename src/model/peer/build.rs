@@ -3,7 +3,7 @@
 use super::codecs::{self, Codecs};
 use super::general::Defaults;
 use super::options::{self, NatFlags, is_true};
-use super::{CallerId, Dtmf, Kind, Peer, Transport, callerid};
+use super::{CallerId, Dtmf, Kind, Peer, Tech, Transport, callerid};
 use crate::base::{Secret, Span, Spanned};
 use crate::conf::{Entry, Section};
 use crate::model::tag::Tag;
@@ -162,6 +162,9 @@ impl Draft {
     pub(super) fn finish(self, tag: Option<Tag>, defaults: &Defaults) -> Peer {
         Peer {
             name: Spanned::new(self.name, self.span),
+            tech: Tech::Sip,
+            auth_user: None,
+            registrar: None,
             tag,
             kind: match (self.peer, self.user) {
                 (true, true) => Kind::Friend,

@@ -9,23 +9,35 @@ pub mod codecs;
 
 mod build;
 mod general;
+pub mod keyed;
 mod options;
+pub mod pjsip;
 mod sip;
 mod spoilt;
 
 #[cfg(test)]
 mod tests;
 
+pub use keyed::keyed_tags;
+pub use pjsip::{PjsipReading, from_pjsip};
 pub use sip::{CODES, Refused, SipReading, from_sip};
 
+pub use crate::base::Tech;
 use crate::base::{Secret, Spanned};
 use crate::model::tag::Tag;
 
 /// One account. Whatever is missing here, Asterisk's own default has been put in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its name: the SIP user and the digest user name of chan_sip (asterisk-conf.md §3.3).
+    /// Its name: the SIP user, and the digest user name unless `auth_user` is another
+    /// (asterisk-conf.md §3.3, §4).
     pub name: Spanned<String>,
+    /// Which of Asterisk's channel drivers has it. Both may have one of the same name.
+    pub tech: Tech,
+    /// The digest user name, where it is not `name` (chan_pjsip).
+    pub auth_user: Option<String>,
+    /// Where it registers, where that is its own matter (chan_pjsip); else what the file says.
+    pub registrar: Option<Registrar>,
     /// Its tag.
     pub tag: Option<Tag>,
     /// Its `type`.
@@ -91,8 +103,8 @@ pub enum Dtmf {
 /// `nat=`: what Asterisk does about addresses that do not fit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Nat {
-    /// Answers go to the source port whether the phone asked or not: `force_rport`, `yes`. A 7940
-    /// with `nat_enable: 0` then hears nothing (phones.md §2.16).
+    /// Answers or requests go to the source port whether the phone asked or not: `force_rport`,
+    /// `yes`, `rewrite_contact`. A 7940 with `nat_enable: 0` then hears nothing (phones.md §2.16).
     pub force_rport: bool,
     /// `auto_force_rport`: only when the phone is behind a NAT.
     pub auto_force_rport: bool,

@@ -9,6 +9,7 @@ pub mod action;
 pub mod frame;
 pub mod message;
 pub mod peer;
+pub mod pjsip;
 
 pub use action::{Action, BadHeader};
 pub use frame::{Decoder, Frame, Item, TooLarge};
@@ -38,7 +39,15 @@ mod tests {
 
     /// What Asterisk 16 sent.
     pub(super) fn transcript(name: &str) -> Vec<u8> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ami/transcripts/");
+        recorded(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ami/transcripts/"), name)
+    }
+
+    /// What Asterisk 22 sent.
+    pub(super) fn transcript22(name: &str) -> Vec<u8> {
+        recorded(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ami/transcripts22/"), name)
+    }
+
+    fn recorded(folder: &str, name: &str) -> Vec<u8> {
         std::fs::read(format!("{folder}{name}")).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::message::chars;
+use crate::base::Tech;
 
 /// What Asterisk says about one peer.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PeerFacts {
     /// Its name.
     pub peer: String,
+    /// The channel driver that told it.
+    #[serde(default)]
+    pub tech: Tech,
     /// Where Asterisk sends to; none when it is not registered (asterisk says `-none-`, `(null)`).
     pub address: Option<SocketAddr>,
     /// `SIP-Useragent`: empty after a reload until the next REGISTER, stale after an unregister.
@@ -59,6 +63,7 @@ pub fn details(frame: &Frame) -> Option<PeerFacts> {
     let agent = address.map(|_| owned(frame, "SIP-Useragent"));
     Some(PeerFacts {
         peer: chars(frame.get("ObjectName")?).into_owned(),
+        tech: Tech::Sip,
         address,
         user_agent: agent.filter(|agent| !agent.is_empty()),
         expires: expires(frame),
@@ -115,11 +120,12 @@ pub fn status(frame: &Frame) -> Option<(Bytes, Change)> {
     Some((Bytes::copy_from_slice(name), change))
 }
 
-/// The peer of a `CoreShowChannel` item: `SIP/<peer>-<8 hex>`, and names may hold `-`, so the cut
-/// is at the last one. A masqueraded channel carries words around it (`AsyncGoto/…`, `…<ZOMBIE>`).
+/// The peer of a `CoreShowChannel` item: `SIP/<peer>-<8 hex>` or `PJSIP/<endpoint>-<8 hex>`, and
+/// names may hold `-`, so the cut is at the last one. A masqueraded channel carries words around it (`AsyncGoto/…`, `…<ZOMBIE>`).
 pub fn channel_peer(frame: &Frame) -> Option<String> {
     let channel = frame.get("Channel")?;
-    let channel = channel.strip_prefix(b"AsyncGoto/").unwrap_or(channel).strip_prefix(b"SIP/")?;
+    let channel = channel.strip_prefix(b"AsyncGoto/").unwrap_or(channel);
+    let channel = channel.strip_prefix(b"SIP/").or_else(|| channel.strip_prefix(b"PJSIP/"))?;
     let cut = channel.iter().rposition(|&b| b == b'-')?;
     Some(chars(&channel[..cut]).into_owned())
 }
@@ -154,6 +160,7 @@ mod tests {
             shown("sipshowpeer-201.rsp"),
             Some(PeerFacts {
                 peer: "201".into(),
+                tech: Tech::Sip,
                 address: Some("127.0.0.1:59135".parse().unwrap()),
                 user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
                 expires: Some(56),
@@ -218,7 +225,7 @@ mod tests {
         check("SIP/front-desk-0000abcd", Some("front-desk"));
         check("AsyncGoto/SIP/201-00000001<ZOMBIE>", Some("201"));
         check("Local/*77@phones-00000000;2", None);
-        check("PJSIP/201-00000000", None);
+        check("PJSIP/201-00000000", Some("201"));
         check("SIP/201", None);
     }
 }

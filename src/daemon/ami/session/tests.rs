@@ -11,6 +11,9 @@ struct Rig {
 
 const STARTED: u64 = 1_700_000_000;
 
+/// How Asterisk answers to an action of a module that is not loaded.
+const UNKNOWN: &str = "Response: Error\nMessage: Invalid/unknown command: X. Use Action: ListCommands";
+
 impl Rig {
     fn new() -> Self {
         let clock = || STARTED + 10;
@@ -79,6 +82,10 @@ impl Rig {
             format!("Event: PeerEntry\nObjectName: {peer}\nIPaddress: 10.0.0.1\nIPport: 5060")
         };
         self.answer_list("SIPpeers", &peers.iter().map(entry).collect::<Vec<_>>());
+        // Looked for at the first list.
+        if self.asked.first().is_some_and(|(_, asked)| asked == "PJSIPShowEndpoints") {
+            self.answer("PJSIPShowEndpoints", &[UNKNOWN]);
+        }
     }
 
     /// Answers the oldest action, a SIPshowpeer of anything.
@@ -422,11 +429,18 @@ fn a_session_that_may_not_list_peers_ends_and_says_why() {
         true,
         "cannot list peers: Permission denied: the AMI user needs write=system",
     );
-    check(
-        "Invalid/unknown command",
-        false,
-        "cannot list peers: chan_sip is not loaded in Asterisk (SIPpeers is unknown)",
-    );
+}
+
+#[test]
+fn a_session_without_any_channel_driver_ends_and_says_so() {
+    let mut rig = Rig::new();
+    rig.login();
+    rig.hear("Event: FullyBooted\nUptime: 10");
+    rig.answer("SIPpeers", &[UNKNOWN]);
+    let id = rig.asked[0].0.clone();
+    let lost = rig.try_hear(&format!("{UNKNOWN}\nActionID: {id}")).unwrap_err();
+    let text = "cannot list peers: neither chan_sip nor chan_pjsip is loaded in Asterisk";
+    assert_eq!(lost, Lost::new(text));
 }
 
 #[test]
@@ -509,3 +523,5 @@ fn details_of_many_peers_are_asked_in_batches() {
     assert_eq!(news[0], "reload Ok(())");
     assert_eq!(news[1].split(' ').filter(|peer| peer.ends_with("/agent")).count(), 2_000);
 }
+
+mod pjsip;
