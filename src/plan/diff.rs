@@ -52,8 +52,7 @@ pub struct KeyChange {
 /// Reads a file's keys: `(key, value, secret)`.
 pub type Keys<'a> = dyn Fn(&str, &Artifact) -> Vec<(String, String, bool)> + 'a;
 
-/// What `new` would change against `old`. Shared files stand under the MAC of nobody and are told by
-/// [`shared`].
+/// What `new` would change against `old`, phone by phone.
 pub fn phones(
     old: &Offer,
     new: &BTreeMap<Mac, std::sync::Arc<PhonePart>>,
