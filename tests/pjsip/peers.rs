@@ -126,9 +126,8 @@ fn check(pbx: &mut Pbx, round: usize, pjsip: &str, wizard: &str) {
     assert!(wrong.is_empty(), "round {round}:\n{}", wrong.join("\n"));
 }
 
-/// Everything that a running Asterisk was found to take or to reject, each in an endpoint of its own.
-fn variations() -> String {
-    let lines = [
+/// What a running Asterisk was found to take or to reject.
+const ENDPOINTS: &[&str] = &[
         "allow=!all,ulaw",
         "allow=none",
         "allow=ulaw:20,alaw",
@@ -228,9 +227,12 @@ fn variations() -> String {
         "aors=own, x",
         "description=x",
         "webrtc=no",
-    ];
+];
+
+/// Each of [`ENDPOINTS`] in an endpoint of its own, and the auths that they name.
+fn variations() -> String {
     let mut text = String::new();
-    for (n, lines) in lines.iter().enumerate() {
+    for (n, lines) in ENDPOINTS.iter().enumerate() {
         let aors = if lines.starts_with("aors") { String::new() } else { format!("aors=v{n}\n") };
         text += &format!("[v{n}]\ntype=endpoint\n{aors}{lines}\n");
     }
