@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::{Key, Span};
-use crate::model::peer::{Dtmf, Peer};
+use crate::model::peer::{Dtmf, Peer, Registrar};
 use crate::model::phone::Phone;
 use crate::model::site::Site;
 use crate::model::zone::{Change, Week};
@@ -123,7 +123,7 @@ impl<'a> Inputs<'a> {
                 one(password(self.around.key, self.phone), site("phone password", None))
             }
             "register_expires" => {
-                one(register_expires(self.around), site("registration time", None))
+                one(register_expires(self.phone, self.around), site("registration time", None))
             }
             "nat" => {
                 let peer = self.phone.lines.iter().map(|l| &l.peer).find(|p| p.nat.force_rport);
@@ -181,7 +181,11 @@ impl<'a> Inputs<'a> {
         match name {
             "server" => one(self.server, server_origin(self.around.site)),
             "registrar_port" => {
-                one(self.around.registrar.port.to_string(), site("SIP port of Asterisk", None))
+                let port = registrar(peer, self.around).port;
+                one(port.to_string(), site("SIP port of Asterisk", None))
+            }
+            "line_authname" if peer.auth_user.is_some() => {
+                one(peer.auth_user.as_deref()?, of(peer, "user name of the auth", named))
             }
             "line_name" | "line_authname" => one(peer.name.value.as_str(), of(peer, "name", named)),
             "line_password" => {
@@ -217,9 +221,18 @@ fn dtmf(mode: Dtmf) -> &'static str {
     }
 }
 
-/// What the phone asks for, seconds: its own default, kept within what the registrar grants.
-fn register_expires(around: &Surroundings<'_>) -> String {
-    3600.max(around.registrar.min_expiry).min(around.registrar.max_expiry.max(1)).to_string()
+/// Where an account registers: chan_pjsip's have each their own.
+fn registrar<'a>(peer: &'a Peer, around: &Surroundings<'a>) -> &'a Registrar {
+    peer.registrar.as_ref().unwrap_or(around.registrar)
+}
+
+/// What the phone asks for, seconds: its own default, kept within what the registrars of all its
+/// lines grant.
+fn register_expires(phone: &Phone, around: &Surroundings<'_>) -> String {
+    let all = || phone.lines.iter().map(|line| registrar(&line.peer, around));
+    let least = all().map(|registrar| registrar.min_expiry).max().unwrap_or(0);
+    let most = all().map(|registrar| registrar.max_expiry.max(1)).min().unwrap_or(3600);
+    3600.max(least).min(most).to_string()
 }
 
 /// Letters and digits that cannot be taken for each other.

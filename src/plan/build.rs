@@ -124,6 +124,9 @@ fn credentials(phone: &Phone, inputs: &Inputs<'_>) -> Digest {
         parts.push(
             line.peer.secret.as_ref().map(|s| s.value.reveal()).unwrap_or_default().as_bytes(),
         );
+        // chan_pjsip's accounts have these of their own.
+        parts.extend(line.peer.auth_user.as_ref().map(String::as_bytes));
+        parts.extend(line.peer.registrar.as_ref().map(|registrar| registrar.realm.as_bytes()));
     }
     inputs.key.digest("credentials", parts)
 }

@@ -76,6 +76,11 @@ impl Talk {
                 "{list}Event: PeerEntry\r\nActionID: {id}\r\nObjectName: 201\r\n\
                  IPaddress: -none-\r\nStatus: UNKNOWN\r\n\r\n{end}"
             ),
+            "PJSIPShowEndpoints" => {
+                format!(
+                    "Response: Error\r\nActionID: {id}\r\nMessage: Invalid/unknown command\r\n\r\n"
+                )
+            }
             "CoreShowChannels" => list + &end,
             "SIPshowpeer" => format!("{ok}ObjectName: 201\r\nAddress-IP: (null)\r\n\r\n"),
             _ => format!("{ok}Message: fine\r\n\r\n"),

@@ -18,8 +18,10 @@ fn decode(pieces: &[&[u8]]) -> Vec<Item> {
 
 /// Bytes with a banner before them, unless they begin with one.
 fn recorded() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ami/transcripts");
-    let files = std::fs::read_dir(folder).expect("the transcripts");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ami");
+    let files = |folder| std::fs::read_dir(tests.join(folder)).expect("the transcripts");
+    // Of Asterisk 16 and 22.
+    let files = ["transcripts", "transcripts22"].into_iter().flat_map(files);
     let paths = files.map(|file| file.expect("a file").path());
     let answers = paths.filter(|path| path.extension().is_some_and(|ext| ext == "rsp"));
     let read = |path: std::path::PathBuf| {
@@ -35,10 +37,13 @@ fn recorded() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn every_transcript_reads_the_same_wherever_it_is_cut() {
     let all = recorded();
-    assert!(all.len() > 30, "only {} transcripts", all.len());
+    assert!(all.len() > 50, "only {} transcripts", all.len());
     for (name, wire) in all {
         let whole = decode(&[&wire]);
-        assert_eq!(whole[0], Item::Banner("Asterisk Call Manager/5.0.4".into()), "{name}");
+        assert!(
+            matches!(&whole[0], Item::Banner(line) if line.starts_with(b"Asterisk Call Manager/")),
+            "{name}"
+        );
         // Frames print nothing of themselves, on purpose: the name and the place must do.
         for cut in 0..wire.len() {
             assert_eq!(decode(&[&wire[..cut], &wire[cut..]]), whole, "{name} cut at {cut}");

@@ -157,6 +157,18 @@ fn set(peer: &mut Peer, entry: &Entry) {
     let value = spanned(entry);
     match entry.name.chars().as_ref() {
         "secret" => peer.secret = Some(Spanned::new(Secret::new(value.value), value.span)),
+        "auth_user" => peer.auth_user = Some(value.value),
+        // Of chan_pjsip: a registrar of its own, as `port,min,max`.
+        "registrar" => {
+            let numbers: Vec<u32> = list(&value).iter().map(|n| n.parse().unwrap()).collect();
+            peer.tech = Tech::Pjsip;
+            peer.registrar = Some(Registrar {
+                port: u16::try_from(numbers[0]).unwrap(),
+                min_expiry: numbers[1],
+                max_expiry: numbers[2],
+                ..registrar()
+            });
+        }
         "md5secret" => peer.md5secret = Some(Spanned::new((), value.span)),
         "name" => peer.caller.name = value.value,
         "codecs" => peer.codecs = list(&value),

@@ -126,35 +126,113 @@ fn check(pbx: &mut Pbx, round: usize, pjsip: &str, wizard: &str) {
     assert!(wrong.is_empty(), "round {round}:\n{}", wrong.join("\n"));
 }
 
-/// Everything that a running Asterisk was found to take or to reject, each in an endpoint of its own.
+/// What a running Asterisk was found to take or to reject.
+const ENDPOINTS: &[&str] = &[
+    "allow=!all,ulaw",
+    "allow=none",
+    "allow=ulaw:20,alaw",
+    "allow=ulaw|alaw",
+    "allow=ulaw&alaw",
+    "allow=ulaw,,alaw",
+    "allow=",
+    "allow=ulaw:x",
+    "allow=ulaw:-1",
+    "allow=!ulaw",
+    "allow=!bogus",
+    "allow=siren14,silk8,codec2",
+    "allow=ulaw,alaw\ndisallow=",
+    "allow=ulaw\ndisallow=all",
+    "allow=ulaw,alaw\ndisallow=ulaw",
+    "allow=ulaw\ndisallow=bogus",
+    "ALLOW=ulaw\nAllow=alaw",
+    "disallow=all\nallow=alaw\nallow=ulaw\ndisallow=alaw",
+    "alow=ulaw",
+    "@anything=ulaw",
+    "dtmf_mode=RFC4733",
+    "dtmf_mode=rfc2833",
+    "dtmf_mode=none",
+    "dtmf_mode=auto_info",
+    "dtmf_mode=INBAND",
+    "dtmf_mode=auto",
+    "dtmf_mode=info",
+    "dtmf_mode=",
+    "identify_by=",
+    "identify_by=USERNAME,,ip",
+    "identify_by=transport",
+    "identify_by=header",
+    "timers=Yes",
+    "timers=forced",
+    "timers=1",
+    "timers=7",
+    "timers=",
+    "100rel=true",
+    "100rel=x",
+    "media_encryption=SDES",
+    "media_encryption=false",
+    "set_var=A",
+    "set_var=A=",
+    "set_var==b",
+    "connected_line_method=INVITE",
+    "connected_line_method=x",
+    "direct_media_method=",
+    "mailboxes=1@a, 2@b",
+    "mailboxes=1@a\nmailboxes=2@a",
+    "mailboxes=200",
+    "mailboxes=",
+    "callerid=",
+    "callerid=\"A\" <1>",
+    "callerid=<1>",
+    "callerid=A B",
+    "callerid=1-2.3",
+    "callerid=Joe <(256) 428-6000>",
+    "CallerID=\"Joe <x> Smith\" <100>",
+    "callerid=\"12345\"",
+    "callerid=\"Bob \\\"B\\\" X\" <10 1",
+    "callerid=O'Brien <5>",
+    "callerid=Zo\u{eb} <7>",
+    "language=de\nlanguage=fr",
+    "force_rport=no",
+    "force_rport=maybe",
+    "rewrite_contact=TRUE",
+    "rewrite_contact=on\nforce_rport=0",
+    "rtp_symmetric=y",
+    "voicemail_extension=*97",
+    "device_state_busy_at=0x2",
+    "device_state_busy_at=-1",
+    "device_state_busy_at=5x",
+    "device_state_busy_at=010",
+    "rtp_timeout=+5",
+    "cos_audio=4294967296",
+    "secret=x",
+    "auth=none at all",
+    "auth=u1, u2",
+    "auth=u1\nauth=u2",
+    "auth=",
+    "auth=md5only",
+    "auth=md5only,u2",
+    "auth=ada",
+    "auth=realm",
+    "auth=no-user",
+    "auth=bad-cred",
+    "auth=short",
+    "auth=oauth",
+    "transport=nowhere",
+    "type=aor",
+    "TYPE=auth",
+    "max_contacts=1",
+    "username=x",
+    "tos_audio=ef",
+    "refer_blind_progress=x",
+    "aors=x",
+    "aors=own, x",
+    "description=x",
+    "webrtc=no",
+];
+
+/// Each of [`ENDPOINTS`] in an endpoint of its own, and the auths that they name.
 fn variations() -> String {
-    let lines = [
-        "allow=!all,ulaw", "allow=none", "allow=ulaw:20,alaw", "allow=ulaw|alaw", "allow=ulaw&alaw",
-        "allow=ulaw,,alaw", "allow=", "allow=ulaw:x", "allow=ulaw:-1", "allow=!ulaw", "allow=!bogus",
-        "allow=siren14,silk8,codec2", "allow=ulaw,alaw\ndisallow=", "allow=ulaw\ndisallow=all",
-        "allow=ulaw,alaw\ndisallow=ulaw", "allow=ulaw\ndisallow=bogus", "ALLOW=ulaw\nAllow=alaw",
-        "disallow=all\nallow=alaw\nallow=ulaw\ndisallow=alaw", "alow=ulaw", "@anything=ulaw",
-        "dtmf_mode=RFC4733", "dtmf_mode=rfc2833", "dtmf_mode=none", "dtmf_mode=auto_info",
-        "dtmf_mode=INBAND", "dtmf_mode=auto", "dtmf_mode=info", "dtmf_mode=",
-        "identify_by=", "identify_by=USERNAME,,ip", "identify_by=transport", "identify_by=header",
-        "timers=Yes", "timers=forced", "timers=1", "timers=7", "timers=", "100rel=true", "100rel=x",
-        "media_encryption=SDES", "media_encryption=false", "set_var=A", "set_var=A=", "set_var==b",
-        "connected_line_method=INVITE", "connected_line_method=x", "direct_media_method=",
-        "mailboxes=1@a, 2@b", "mailboxes=1@a\nmailboxes=2@a", "mailboxes=200", "mailboxes=",
-        "callerid=", "callerid=\"A\" <1>", "callerid=<1>", "callerid=A B", "callerid=1-2.3",
-        "callerid=Joe <(256) 428-6000>", "CallerID=\"Joe <x> Smith\" <100>", "callerid=\"12345\"",
-        "callerid=\"Bob \\\"B\\\" X\" <10 1", "callerid=O'Brien <5>", "callerid=Zo\u{eb} <7>",
-        "language=de\nlanguage=fr", "force_rport=no", "force_rport=maybe", "rewrite_contact=TRUE",
-        "rewrite_contact=on\nforce_rport=0", "rtp_symmetric=y", "voicemail_extension=*97",
-        "device_state_busy_at=0x2", "device_state_busy_at=-1", "device_state_busy_at=5x",
-        "device_state_busy_at=010", "rtp_timeout=+5", "cos_audio=4294967296", "secret=x",
-        "auth=none at all", "auth=u1, u2", "auth=u1\nauth=u2", "auth=", "auth=md5only", "auth=md5only,u2",
-        "auth=ada", "auth=realm", "auth=no-user", "auth=bad-cred", "auth=short", "auth=oauth",
-        "transport=nowhere", "type=aor", "TYPE=auth", "max_contacts=1", "username=x", "tos_audio=ef",
-        "refer_blind_progress=x", "aors=x", "aors=own, x", "description=x", "webrtc=no",
-    ];
     let mut text = String::new();
-    for (n, lines) in lines.iter().enumerate() {
+    for (n, lines) in ENDPOINTS.iter().enumerate() {
         let aors = if lines.starts_with("aors") { String::new() } else { format!("aors=v{n}\n") };
         text += &format!("[v{n}]\ntype=endpoint\n{aors}{lines}\n");
     }
@@ -175,12 +253,25 @@ fn variations() -> String {
 /// AORs of all kinds, each with an endpoint of its name.
 fn aors() -> String {
     let lines = [
-        "", "max_contacts=1", "max_contacts=0x2\nremove_existing=yes", "max_contacts=5\nmax_contacts=1",
-        "max_contacts=one", "max_contacts=-1", "max_contacts=", "contact=sip:1@127.0.0.9",
-        "contact=a@b", "contact=sip:a@127.0.0.9,sip:c@127.0.0.9", "minimum_expiration=100\nmaximum_expiration=10",
-        "default_expiration=010", "mailboxes=7@x,8@y", "voicemail_extension=*98", "allow=ulaw",
-        "minimum_expiration=5\ndefault_expiration=60\nmaximum_expiration=3600", "remove_existing=x",
-        "@mac=00:18:b9:00:00:01", "qualify_frequency=x",
+        "",
+        "max_contacts=1",
+        "max_contacts=0x2\nremove_existing=yes",
+        "max_contacts=5\nmax_contacts=1",
+        "max_contacts=one",
+        "max_contacts=-1",
+        "max_contacts=",
+        "contact=sip:1@127.0.0.9",
+        "contact=a@b",
+        "contact=sip:a@127.0.0.9,sip:c@127.0.0.9",
+        "minimum_expiration=100\nmaximum_expiration=10",
+        "default_expiration=010",
+        "mailboxes=7@x,8@y",
+        "voicemail_extension=*98",
+        "allow=ulaw",
+        "minimum_expiration=5\ndefault_expiration=60\nmaximum_expiration=3600",
+        "remove_existing=x",
+        "@mac=00:18:b9:00:00:01",
+        "qualify_frequency=x",
     ];
     let object = |(n, lines): (usize, &&str)| {
         format!("[o{n}]\ntype=endpoint\naors=o{n}\n[o{n}]\ntype=aor\n{lines}\n")
@@ -229,7 +320,8 @@ fn every_endpoint_is_what_a_real_asterisk_22_makes_of_it() {
 #[test]
 fn one_name_twice_loses_all_objects_of_the_type() {
     let mut pbx = Pbx::start();
-    let base = format!("{START}[one]\ntype=endpoint\naors=one\nauth=u\n[one]\ntype=aor\nmax_contacts=1\n");
+    let base =
+        format!("{START}[one]\ntype=endpoint\naors=one\nauth=u\n[one]\ntype=aor\nmax_contacts=1\n");
     let twice = "[u]\ntype=auth\nusername=a\npassword=b\n[u]\ntype=auth\nusername=a\npassword=b\n\
                  [v]\ntype=auth\nusername=a\npassword=b\n";
     check(&mut pbx, 0, &format!("{base}{twice}"), "");
