@@ -205,7 +205,7 @@ mod tests {
             user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
             until: Some(1_795_356_704),
             status: "Reachable".into(),
-            call_id: None,
+            call_id: Some("bd1f5b7cd2cb@lab".into()),
         };
         assert_eq!(contacts[0], first);
     }
