@@ -9,6 +9,7 @@ mod calls;
 mod changes;
 mod clients;
 mod first;
+mod pjsip;
 mod reload;
 mod restart;
 mod secrets;

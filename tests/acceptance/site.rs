@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) general: String,
     pub(crate) sections: String,
     pub(crate) ami_secret: String,
+    /// The file that is edited.
+    pub(crate) top: String,
     net: u8,
     daemon: Option<Child>,
 }
@@ -88,19 +90,32 @@ impl Site {
         site
     }
 
-    /// Starts Asterisk alone; set more and call [`Site::run`].
+    /// Starts Asterisk 16 alone; set more and call [`Site::run`].
     pub(crate) fn prepare(sip_conf: &str) -> Self {
+        Self::prepare_version("16", &[("sip.conf", sip_conf)])
+    }
+
+    /// Starts an Asterisk with the lab's configuration and these files.
+    pub(crate) fn prepare_version(version: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix("handset-test.").tempdir_in("/tmp").unwrap();
         let conf = dir.path().join("conf");
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/conf16");
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lab/conf{version}"));
         fs::create_dir(&conf).unwrap();
         for name in ["modules.conf", "extensions.conf", "rtp.conf", "manager.conf"] {
             fs::copy(demo.join(name), conf.join(name)).unwrap();
         }
-        fs::write(conf.join("sip.conf"), sip_conf).unwrap();
+        for (name, text) in files {
+            fs::write(conf.join(name), text).unwrap();
+        }
         let run = dir.path().join("pbx");
-        let out =
-            lab(&["start", "16", "--conf", conf.to_str().unwrap(), "--run", run.to_str().unwrap()]);
+        let out = lab(&[
+            "start",
+            version,
+            "--conf",
+            conf.to_str().unwrap(),
+            "--run",
+            run.to_str().unwrap(),
+        ]);
         let env = String::from_utf8(out.stdout).unwrap();
         let value = |name: &str| {
             let line = env.lines().find_map(|l| l.strip_prefix(&format!("{name}=")));
@@ -116,6 +131,7 @@ impl Site {
             general: String::new(),
             sections: String::new(),
             ami_secret: "lab-secret".into(),
+            top: "sip.conf".into(),
             net: NETS.fetch_add(1, Ordering::Relaxed),
             daemon: None,
             dir,
@@ -206,16 +222,20 @@ impl Site {
         fs::read_to_string(self.etc.join("sip.conf")).unwrap()
     }
 
+    pub(crate) fn conf(&self) -> String {
+        fs::read_to_string(self.etc.join(&self.top)).unwrap()
+    }
+
     /// Saves sip.conf as most editors do: another file, renamed over.
     pub(crate) fn save(&self, text: &str) {
-        let temp = self.etc.join(".sip.conf.swp");
+        let temp = self.etc.join(".conf.swp");
         fs::write(&temp, text.replace("@SIP_PORT@", &self.sip_port)).unwrap();
-        fs::rename(temp, self.etc.join("sip.conf")).unwrap();
+        fs::rename(temp, self.etc.join(&self.top)).unwrap();
     }
 
     pub(crate) fn edit(&self, from: &str, to: &str) {
-        let text = self.sip_conf();
-        assert!(text.contains(from), "no {from:?} in sip.conf");
+        let text = self.conf();
+        assert!(text.contains(from), "no {from:?} in {}", self.top);
         self.save(&text.replace(from, to));
     }
 
