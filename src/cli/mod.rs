@@ -18,7 +18,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 
-use crate::daemon::source;
+use crate::daemon::{asterisk, source};
 
 /// Everything went as asked.
 pub const DONE: u8 = 0;
@@ -54,5 +54,6 @@ pub fn main() -> ExitCode {
 fn with_sources(args: &Args, run: impl FnOnce(&[PathBuf], &Path) -> u8) -> u8 {
     let (site, ..) = source::site(&args.config);
     let etc = site.sip_conf.parent().unwrap_or(Path::new("/")).to_owned();
-    run(&[site.sip_conf], &etc)
+    let tops = asterisk::tops(&site).into_iter().map(|(_, path)| path).filter(|path| path.exists());
+    run(&tops.collect::<Vec<_>>(), &etc)
 }

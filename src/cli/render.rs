@@ -21,7 +21,7 @@ pub(super) fn made(
     let key =
         sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
     let (timezone, _) = decide::timezone(&reading.site, None);
-    let server = decide::server_address(&reading.site, &reading.sip.registrar, None);
+    let server = decide::server_address(&reading.site, &reading.asterisk.registrar, None);
     let built = server.map(|(server, _)| {
         let basis = Basis { server, timezone, key };
         reading.build(&basis, 1, Time::default(), &Generation::default(), &mut Cache::new())

@@ -12,7 +12,7 @@ use super::catalog::{Askers, Served};
 use super::event::Order;
 use super::source::Look;
 use super::store::{Decided, Restored, Store};
-use crate::base::{Mac, Time};
+use crate::base::{Mac, Tech, Time};
 use crate::control::Answer;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
@@ -66,6 +66,7 @@ pub struct Core {
     pub(super) owners: HashMap<String, Mac>,
     pub(super) dirty: BTreeSet<Mac>,
     waiters: Vec<Waiter>,
+    polled: BTreeSet<String>,
     relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
@@ -106,6 +107,7 @@ impl Core {
             owners: HashMap::new(),
             dirty: BTreeSet::new(),
             waiters: Vec::new(),
+            polled: BTreeSet::new(),
             relisted: now,
             ran: BTreeMap::new(),
             families,
@@ -182,7 +184,7 @@ impl Core {
         match self.next_load(newest, now) {
             Next::Loaded => return true,
             Next::Ask => {
-                info!("asking Asterisk to reload chan_sip");
+                info!("asking Asterisk to reload");
                 self.order(Order::Reload);
             }
             Next::Look if now.since(self.relisted) >= RELIST => {
@@ -257,7 +259,34 @@ impl Core {
     fn follow(&self) {
         let newest = self.offer.newest.phones.values().flat_map(|p| p.peers().map(str::to_owned));
         let all: BTreeSet<String> = self.owners.keys().cloned().chain(newest).collect();
+        let lines = self
+            .offer
+            .phones
+            .values()
+            .chain(self.offer.newest.phones.values())
+            .flat_map(|p| &p.lines);
+        self.order(Order::Techs(lines.map(|l| (l.peer.clone(), l.tech)).collect()));
         self.order(Order::Follow(all.into_iter().collect()));
+    }
+
+    /// Has the endpoints polled whose next REGISTER proves something: chan_pjsip tells no refresh.
+    fn poll(&mut self) {
+        let waits = |part: &&Arc<PhonePart>| {
+            let seen = self.observed.phones.get(&part.mac);
+            let running = seen.and_then(|s| s.running).map(|r| r.token);
+            running.is_none()
+                || running != part.chosen(seen.is_some_and(|s| s.signed)).map(|v| v.token)
+        };
+        let lines = |part: &'_ Arc<PhonePart>| {
+            let pjsip = part.lines.iter().filter(|l| l.tech == Tech::Pjsip);
+            pjsip.map(|l| l.peer.clone()).collect::<Vec<_>>()
+        };
+        let polled: BTreeSet<String> =
+            self.offer.phones.values().filter(waits).flat_map(lines).collect();
+        if polled != self.polled {
+            self.order(Order::Poll(polled.iter().cloned().collect()));
+            self.polled = polled;
+        }
     }
 
     /// Publishes what the file services read.
@@ -308,6 +337,7 @@ impl Core {
         self.reconcile(now);
         self.give_up(done, now);
         self.inform(now);
+        self.poll();
         self.serve();
         let dirty = std::mem::take(&mut self.dirty);
         if !dirty.is_empty() {
@@ -450,6 +480,7 @@ impl Core {
         self.out.orders = orders;
         self.session = Session { up: false, text: "not connected yet".into() };
         self.observed.unlisted();
+        self.polled.clear();
         self.follow();
     }
 }

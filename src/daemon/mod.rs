@@ -3,6 +3,7 @@
 
 pub mod ami;
 pub mod answer;
+pub mod asterisk;
 pub mod catalog;
 pub mod control;
 pub mod core;

@@ -8,18 +8,18 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::asterisk::{self, Asterisk};
 use super::disk::{Closure, Disk};
 use super::stable::{self, Stamp};
 use super::store::Decided;
 use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Key, Level, Mac, Sources, Time};
-use crate::conf::{self, Conf, Status};
+use crate::conf::{self, Status};
 use crate::control::Message;
 use crate::family::{self, Library, Surroundings};
-use crate::model::peer::SipReading;
 use crate::model::phone::{Assembly, ModelFacts, Phone};
 use crate::model::site::Site;
-use crate::model::{peer, phone, site, tag};
+use crate::model::{phone, site, tag};
 use crate::plan::build::{self, Built, Cache};
 use crate::plan::generation::Generation;
 use crate::plan::guard;
@@ -97,10 +97,8 @@ pub struct Reading {
     pub families: Library,
     /// What changes with their overrides.
     pub overrides: u64,
-    /// sip.conf as Asterisk has it.
-    pub conf: Conf,
-    /// Its registrar and peers.
-    pub sip: SipReading,
+    /// Asterisk's peers.
+    pub asterisk: Asterisk,
     /// The phones.
     pub phones: Assembly,
     /// The names in the static root.
@@ -120,7 +118,8 @@ pub fn site(config: &Path) -> (Site, Vec<Diagnostic>, Sources) {
     (site, diagnostics, sources)
 }
 
-fn folder(path: &Path) -> &Path {
+/// The configuration directory of a top file: includes are relative to it.
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -136,24 +135,19 @@ fn read_site(config: &Path, disk: &mut Disk, sources: &mut Sources) -> (Site, Ve
     (site, conf.diagnostics.into_iter().chain(more).collect())
 }
 
-/// Reads everything. `sip_conf` stands in for the configured one.
+/// Reads everything. `sip_conf` (or a pjsip.conf) stands in for the configured ones.
 pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let (mut sources, mut disk) = (Sources::default(), Disk::new());
-    let (mut site, mut diagnostics) = read_site(config, &mut disk, &mut sources);
+    let (site, mut diagnostics) = read_site(config, &mut disk, &mut sources);
     let site_error = diagnostics.iter().any(|d| d.level == Level::Error);
-    if let Some(other) = sip_conf {
-        site.sip_conf = other.to_owned();
-    }
     let (families, overrides) = read_families(&site.families_dir, &mut disk, &mut sources);
     diagnostics.extend(families.diagnostics.iter().cloned());
-    let conf = conf::read(&site.sip_conf, folder(&site.sip_conf), &mut disk, &mut sources);
-    diagnostics.extend(conf.diagnostics.iter().cloned());
-    let (tags, more) = tag::attach(&conf);
-    diagnostics.extend(more);
-    let mut sip = peer::from_sip(&conf, &tags);
-    diagnostics.append(&mut sip.diagnostics);
+    let tops = sip_conf.map_or_else(|| asterisk::tops(&site), asterisk::only);
+    let mut asterisk = asterisk::read(tops, &mut disk, &mut sources);
+    diagnostics.append(&mut asterisk.diagnostics);
     let models: Vec<ModelFacts> = families.models();
-    let mut phones = phone::assemble(sip.peers.clone(), &sip.refused, &models, &site);
+    let peers = asterisk.peers.clone();
+    let mut phones = phone::assemble(peers, &asterisk.refused, &models, &site);
     diagnostics.append(&mut phones.diagnostics);
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
@@ -163,8 +157,7 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
         site,
         families,
         overrides,
-        conf,
-        sip,
+        asterisk,
         phones,
         statics,
         diagnostics,
@@ -226,7 +219,7 @@ impl Reading {
         let Basis { server, timezone, key } = basis;
         let around = Surroundings {
             site: &self.site,
-            registrar: &self.sip.registrar,
+            registrar: &self.asterisk.registrar,
             server: *server,
             timezone,
             key,
@@ -261,7 +254,7 @@ impl Reading {
             shared,
             render: &render,
             event: &event,
-            realm: &self.sip.registrar.realm,
+            realm: &self.asterisk.registrar.realm,
             key,
         };
         let mut built = build::build(id, now, inputs, previous, cache);
@@ -276,7 +269,7 @@ impl Reading {
         let key = sitekey::fingerprint(key);
         let text = format!(
             "{:?}{:?}{server}{timezone}{key}{:?}",
-            self.site, self.sip.registrar, self.statics
+            self.site, self.asterisk.registrar, self.statics
         );
         fingerprint(&(text, self.overrides))
     }
@@ -326,8 +319,7 @@ impl Source {
         if site_hold.is_none() {
             self.site = Some(reading.site.clone());
         }
-        let fingerprint: String =
-            conf::fingerprint(&reading.conf).iter().map(|b| format!("{b:02x}")).collect();
+        let fingerprint = reading.asterisk.fingerprint();
         if fingerprint != self.fingerprint {
             (self.fingerprint, self.since) = (fingerprint.clone(), now);
         }
@@ -341,7 +333,7 @@ impl Source {
                 let reason = guard::hold(
                     Some(previous),
                     &made.generation,
-                    &look(&reading),
+                    &look(&reading, previous),
                     accepted == Some(&fingerprint),
                 );
                 hold = site_hold.or(unsettled).or(reason);
@@ -389,7 +381,7 @@ impl Source {
         };
         let server = match decide::server_address(
             &reading.site,
-            &reading.sip.registrar,
+            &reading.asterisk.registrar,
             decided.server_address,
         ) {
             Ok((address, note)) => {
@@ -427,19 +419,13 @@ impl Source {
 }
 
 /// What the guard looks at.
-fn look(reading: &Reading) -> guard::Look {
-    let first_error = || {
-        let place = |d: &Diagnostic| d.span.map(|s| reading.sources.place(s)).unwrap_or_default();
-        let error = reading.conf.diagnostics.iter().find(|d| d.level == Level::Error);
-        error.map_or("a file of it was left half-way".into(), |d| {
-            format!("{}: {}", place(d), d.message)
-        })
-    };
+fn look(reading: &Reading, previous: &Generation) -> guard::Look {
+    let had =
+        |tech| previous.phones.values().flat_map(|part| &part.lines).any(|line| line.tech == tech);
     guard::Look {
-        status: reading.conf.status,
-        abandoned: reading.conf.abandoned.then(first_error),
-        exec: reading.conf.exec.then(|| "there is a live #exec in it".to_owned()),
-        peers: reading.sip.peers.len(),
+        unfit: reading.asterisk.unfit(had),
+        incomplete: reading.asterisk.incomplete(&reading.sources),
+        peers: reading.asterisk.peers.len(),
         tagged: reading.phones.phones.len() + reading.phones.held.len(),
     }
 }

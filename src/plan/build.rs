@@ -103,6 +103,7 @@ fn make(phone: &Phone, variants: Vec<Variant>, inputs: &Inputs<'_>) -> PhonePart
     let line = |line: &crate::model::phone::Line| LinePart {
         number: line.number,
         peer: line.peer.name.value.clone(),
+        tech: line.peer.tech,
         label: line.label.clone(),
         visible: visible(&line.peer),
     };
@@ -118,9 +119,11 @@ fn make(phone: &Phone, variants: Vec<Variant>, inputs: &Inputs<'_>) -> PhonePart
 }
 
 fn credentials(phone: &Phone, inputs: &Inputs<'_>) -> Digest {
-    let mut parts: Vec<&[u8]> = vec![inputs.realm.as_bytes()];
+    let mut parts: Vec<&[u8]> = Vec::new();
     for line in &phone.lines {
-        parts.push(line.peer.name.value.as_bytes());
+        let realm = line.peer.registrar.as_ref().map_or(inputs.realm, |own| own.realm.as_str());
+        parts.extend([realm, line.peer.tech.name(), &line.peer.name.value].map(str::as_bytes));
+        parts.push(line.peer.auth_user.as_deref().unwrap_or_default().as_bytes());
         parts.push(
             line.peer.secret.as_ref().map(|s| s.value.reveal()).unwrap_or_default().as_bytes(),
         );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::observed::Visible;
-use crate::base::{Digest, Mac, Time};
+use crate::base::{Digest, Mac, Tech, Time};
 use crate::family::{Artifact, Step, Variant};
 
 /// A numbered generation. Parts that did not change are shared with the one before.
@@ -49,6 +49,9 @@ pub struct LinePart {
     pub number: u8,
     /// The account.
     pub peer: String,
+    /// Which of Asterisk's channel drivers has it.
+    #[serde(default)]
+    pub tech: Tech,
     /// The label beside the key.
     pub label: String,
     /// What SIPshowpeer will show once Asterisk has loaded this.

@@ -200,6 +200,13 @@ impl Observed {
         {
             seen.registered = seen.registered.max(Some(seen.heard));
         }
+        // chan_pjsip tells no refresh; but a phone that booted registers with another Call-ID.
+        if let (Some(old), Some(new)) = (&seen.facts.call_id, &facts.call_id)
+            && old != new
+            && facts.address.is_some()
+        {
+            seen.registered = Some(now);
+        }
         seen.facts = facts;
         seen.heard = now;
     }

@@ -46,6 +46,7 @@ fn part(n: u8, text: &str, secret: &str) -> Arc<PhonePart> {
     let line = |number| LinePart {
         number,
         peer: peer(n, number),
+        tech: crate::base::Tech::Sip,
         label: String::new(),
         visible: Visible::default(),
     };

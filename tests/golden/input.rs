@@ -239,6 +239,7 @@ fn registrar() -> Registrar {
 
 fn site() -> Site {
     Site {
+        pjsip_conf: None,
         sip_conf: "/etc/asterisk/sip.conf".into(),
         server_address: None,
         state_dir: "/var/lib/handset".into(),

@@ -63,6 +63,16 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         section: "general",
+        name: "pjsip_conf",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The pjsip.conf to follow; pjsip_wizard.conf is looked for beside it. Unset: pjsip.conf \
+              beside sip_conf, when there is one. sip.conf and pjsip.conf may both be followed; one of \
+              them is enough.",
+        set: |site, value| put(&mut site.pjsip_conf, path(value).map(Some)),
+    },
+    Key {
+        section: "general",
         name: "server_address",
         kind: Kind::Address,
         default: "none",

@@ -27,6 +27,8 @@ use crate::base::{Secret, Spanned};
 pub struct Site {
     /// `sip_conf`, default `/etc/asterisk/sip.conf`.
     pub sip_conf: PathBuf,
+    /// `pjsip_conf`, default `pjsip.conf` beside `sip_conf`.
+    pub pjsip_conf: Option<PathBuf>,
     /// `server_address`: what phones reach us (and Asterisk) on. Unset: see [`crate::daemon`].
     pub server_address: Option<Spanned<IpAddr>>,
     /// `state_dir`, default `/var/lib/handset`.
@@ -139,6 +141,7 @@ impl Site {
         let beside = |name| path.parent().unwrap_or(Path::new("")).join(name);
         Self {
             sip_conf: "/etc/asterisk/sip.conf".into(),
+            pjsip_conf: None,
             server_address: None,
             state_dir: "/var/lib/handset".into(),
             control_socket: "/run/handset/control".into(),

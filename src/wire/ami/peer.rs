@@ -25,6 +25,9 @@ pub struct PeerFacts {
     pub expires: Option<u32>,
     /// `Status`: `OK (2 ms)`, `UNREACHABLE`, `LAGGED (…)`, `Unmonitored`, `UNKNOWN`.
     pub status: String,
+    /// The Call-ID of its REGISTERs, where it is told (chan_pjsip).
+    #[serde(default)]
+    pub call_id: Option<String>,
     /// What a reload would change visibly; none where the details were not asked.
     pub visible: Option<Visible>,
 }
@@ -68,6 +71,7 @@ pub fn details(frame: &Frame) -> Option<PeerFacts> {
         user_agent: agent.filter(|agent| !agent.is_empty()),
         expires: expires(frame),
         status: owned(frame, "Status"),
+        call_id: None,
         visible: Some(Visible {
             callerid: owned(frame, "Callerid"),
             mailbox: owned(frame, "VoiceMailbox"),
@@ -165,6 +169,7 @@ mod tests {
                 user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
                 expires: Some(56),
                 status: "OK (1 ms)".into(),
+                call_id: None,
                 visible: Some(Visible {
                     callerid: "\"Ada Quill\" <201>".into(),
                     mailbox: String::new(),

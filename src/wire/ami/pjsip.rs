@@ -41,6 +41,8 @@ pub struct Contact {
     pub until: Option<u64>,
     /// `Reachable`, `Unreachable`, `NonQualified`.
     pub status: String,
+    /// The Call-ID of its REGISTERs: another one after each boot of the phone.
+    pub call_id: Option<String>,
 }
 
 /// A `ContactStatusDetail` of PJSIPShowRegistrationInboundContactStatuses or PJSIPShowEndpoint. Fixed
@@ -58,6 +60,7 @@ pub fn contact(frame: &Frame) -> Option<Contact> {
         user_agent: Some(owned(frame, "UserAgent")).filter(|agent| !agent.is_empty()),
         until: frame.number("RegExpire").filter(|until| *until > 0),
         status: owned(frame, "Status"),
+        call_id: Some(owned(frame, "CallID")).filter(|id| !id.is_empty()),
     })
 }
 
@@ -73,6 +76,7 @@ pub fn add(facts: &mut PeerFacts, contact: &Contact, now: u64) {
     facts.user_agent.clone_from(&contact.user_agent);
     facts.expires = left;
     facts.status.clone_from(&contact.status);
+    facts.call_id.clone_from(&contact.call_id);
 }
 
 /// What PJSIPShowEndpoint shows of an endpoint's configuration, in the words of SIPshowpeer: from
@@ -201,6 +205,7 @@ mod tests {
             user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
             until: Some(1_795_356_704),
             status: "Reachable".into(),
+            call_id: Some("bd1f5b7cd2cb@lab".into()),
         };
         assert_eq!(contacts[0], first);
     }
