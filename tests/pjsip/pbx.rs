@@ -1,9 +1,9 @@
-//! A private Asterisk 22 and a bare connection to its manager interface.
+//! A private Asterisk, 22 unless said, and a bare connection to its manager interface.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -24,8 +24,37 @@ pub(crate) struct Pbx {
 
 impl Pbx {
     pub(crate) fn start() -> Self {
+        Self::of("22", &[])
+    }
+
+    /// An Asterisk 16 with both drivers, chan_sip's peers and chan_pjsip's endpoints of the lab, and
+    /// the address of chan_pjsip.
+    pub(crate) fn both() -> (Self, SocketAddr) {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
+        let text = |name: &str| fs::read_to_string(tests.join(name)).unwrap();
+        let conf = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(conf.path().join(name), text).unwrap();
+        for name in ["extensions.conf", "manager.conf", "rtp.conf", "sip.conf", "sip_more.conf"] {
+            write(name, &text(&format!("conf16/{name}")));
+        }
+        write("pjsip_notify.conf", &text("conf22/pjsip_notify.conf"));
+        write("pjsip.conf", &text("conf22/pjsip.conf").replace("@SIP_PORT@", "@PJSIP_PORT@"));
+        let mut modules = text("conf16/modules.conf");
+        for line in text("conf22/modules.conf").lines().filter(|line| line.starts_with("load=")) {
+            if !modules.contains(line) {
+                modules += &format!("{line}\n");
+            }
+        }
+        write("modules.conf", &modules);
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let set = format!("PJSIP_PORT={}", port.port());
+        (Self::of("16", &["--set", &set, "--conf", conf.path().to_str().unwrap()]), port)
+    }
+
+    fn of(version: &str, options: &[&str]) -> Self {
         let run = tempfile::tempdir().unwrap();
-        let out = lab(&["start", "22", "--run", run.path().to_str().unwrap()]);
+        let start = ["start", version, "--run", run.path().to_str().unwrap()];
+        let out = lab(&[&start[..], options].concat());
         let value = |name: &str| {
             let line = out.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('='));
             line.unwrap_or_else(|| panic!("no {name} in {out}")).trim_matches('\'').to_owned()

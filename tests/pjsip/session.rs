@@ -158,6 +158,53 @@ async fn a_reload_shows_what_was_changed() {
     rig.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn both_drivers_of_one_asterisk_are_followed_by_one_session() {
+    let (pbx, pjsip) = Pbx::both();
+    let mut rig = session(&pbx);
+    let techs = [("201", Tech::Pjsip), ("202", Tech::Sip)];
+    let techs = techs.map(|(name, tech)| (name.to_owned(), tech)).into_iter().collect();
+    rig.order(Order::Techs(techs)).await;
+    rig.follow(&["201", "202"]).await;
+    let peers = rig.peers().await;
+    let told: Vec<_> = peers.iter().map(|peer| (peer.peer.as_str(), peer.tech)).collect();
+    let (sip, pj) = (Tech::Sip, Tech::Pjsip);
+    let all = [("201", pj), ("202", sip), ("203", sip), ("204", sip), ("205", sip), ("301", sip)];
+    assert_eq!(told, [&all[..], &[("trunk", sip)]].concat());
+
+    // Its first line at chan_pjsip, the second one at chan_sip.
+    let proxy2 =
+        format!("nat_enable: 1\nproxy2_address: \"127.0.0.1\"\nproxy2_port: {}\n", pbx.sip.port());
+    let desk = Desk::new(pjsip, &proxy2).await;
+    let phone = desk.registered().await;
+    let at = |tech| move |facts: &PeerFacts| facts.tech == tech && facts.address.is_some();
+    let first = facts_of(&mut rig, "201", at(pj)).await;
+    rig.order(Order::Relist).await;
+    let listed = |news: &AmiNews| match news {
+        AmiNews::Peers(peers) => peers.get(1).filter(|facts| at(sip)(facts)).cloned(),
+        _ => None,
+    };
+    let second = rig.until("the second line", listed).await;
+    let addresses = [first.address, second.address];
+    assert_eq!(addresses, [Some(desk.address()), Some(desk.address())]);
+
+    desk.server.put("syncinfo.xml", SAME);
+    for peer in ["201", "202"] {
+        let mark = phone.mark();
+        rig.notify(peer, "check-sync").await;
+        assert_eq!(rig.notified().await, Notified::Sent, "{peer}");
+        let notify = |event: &Event| matches!(event, Event::Notify { .. });
+        phone.wait_event(mark, LIMIT, notify).await.unwrap();
+    }
+    rig.order(Order::Reload).await;
+    let answer = |news: &AmiNews| match news {
+        AmiNews::ReloadAnswered(result) => Some(result.clone()),
+        _ => None,
+    };
+    assert_eq!(rig.until("the answer", answer).await, Ok(()));
+    rig.stop().await;
+}
+
 /// `force_rport` is on unless set, and a 7940 with `nat_enable: 0` sends from a port on which it does
 /// not listen (phones.md §2.16): so `nat_enable: 1` is what its file must say for such an endpoint.
 #[tokio::test(flavor = "multi_thread")]

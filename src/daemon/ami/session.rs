@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
+use self::endpoints::unlisted;
+use self::reload::Reloading;
 use super::endpoints::Endpoints;
 use super::news::News;
 use super::notify::{Notifies, Notify};
@@ -21,12 +23,14 @@ use crate::wire::ami::peer::{self, Change};
 use crate::wire::ami::{Action, Decoder, Frame, Item, TooLarge, pjsip};
 
 mod endpoints;
+mod reload;
 
 /// More peers than this are not followed.
 const FOLLOW_MAX: usize = 100_000;
 
-/// The answer to Reload for a driver that is not loaded.
-const NO_MODULE: &str = "No such module";
+/// chan_pjsip's NOTIFYs are a module of their own.
+const NO_NOTIFY: &str =
+    "Asterisk has not loaded res_pjsip_notify.so (it needs a pjsip_notify.conf)";
 
 /// Two starts of Asterisk that are computed this close (in seconds) are one: uptimes are cut.
 const START_JITTER: u64 = 2;
@@ -40,16 +44,6 @@ enum State {
         until: Instant,
     },
     Up,
-}
-
-/// The answers to one order to reload: one of each driver that is there.
-#[derive(Default)]
-struct Reloading {
-    /// Still to come.
-    left: usize,
-    /// One has succeeded.
-    done: bool,
-    error: Option<String>,
 }
 
 /// Lives as long as the task; a connection begins with [`Session::begin`] and ends with
@@ -186,19 +180,6 @@ impl Session {
             self.next_list = now;
         }
         self.techs = techs;
-    }
-
-    /// Reloads the drivers that are there.
-    fn reload(&mut self) {
-        for tech in self.present() {
-            self.reloading.left += 1;
-            self.pipeline.urgent(Ask::Reload(tech));
-        }
-    }
-
-    fn present(&self) -> Vec<Tech> {
-        let all = [Tech::Sip, Tech::Pjsip].into_iter();
-        all.filter(|tech| !self.absent.contains_key(tech)).collect()
     }
 
     fn take_notify(&mut self, notify: Notify) {
@@ -349,14 +330,6 @@ impl Session {
         self.news.push(AmiNews::Started(start));
     }
 
-    /// Peers may have come and gone: no NOTIFY before they are listed anew.
-    fn reloaded(&mut self, now: Instant) {
-        self.known = None;
-        self.endpoints.reloaded();
-        self.second_look = true;
-        self.next_list = now;
-    }
-
     fn peer_event(&mut self, tech: Tech, name: Bytes, registered: bool, now: Instant) {
         let peer = chars(&name).into_owned();
         if !self.follow.contains(&peer) || !self.is_meant(&peer, tech) {
@@ -502,6 +475,9 @@ impl Session {
             Ask::Notify { mac, .. } if text == "Could not create address" => {
                 self.notified(*mac, Notified::NoAddress);
             }
+            Ask::Notify { mac, tech: Tech::Pjsip, .. } if is_unknown(text) => {
+                self.notified(*mac, Notified::Failed(NO_NOTIFY.into()));
+            }
             Ask::Notify { mac, .. } => self.notified(*mac, Notified::Failed(explain(text))),
             Ask::Reload(_) => self.reload_answered(Some(explain(text)), self.heard),
             Ask::Endpoint { why: Why::Notify { mac, .. }, .. } => {
@@ -511,35 +487,6 @@ impl Session {
             Ask::Ping | Ask::Start | Ask::Peers | Ask::Peer { .. } | Ask::Channels => {}
             Ask::Endpoints | Ask::Contacts | Ask::Endpoint { .. } => {}
         }
-    }
-
-    /// One driver has answered to Reload; when all have, that is told. Before the first list it is not
-    /// known which are there.
-    fn reload_answered(&mut self, error: Option<String>, now: Instant) {
-        let reloading = &mut self.reloading;
-        reloading.left = reloading.left.saturating_sub(1);
-        reloading.done |= error.is_none();
-        if error.is_none() {
-            self.reloaded(now);
-        } else if self.reloading.error.as_deref().is_none_or(|first| first == NO_MODULE) {
-            self.reloading.error = error;
-        }
-        if self.reloading.left == 0 {
-            let Reloading { done, error, .. } = std::mem::take(&mut self.reloading);
-            let error = error.filter(|text| !done || text != NO_MODULE);
-            self.news.push(AmiNews::ReloadAnswered(error.map_or(Ok(()), Err)));
-        }
-    }
-}
-
-/// Without a list of peers a session is worth nothing.
-fn unlisted(text: &str) -> Lost {
-    match text {
-        "Permission denied" => Lost::refused(format!("cannot list peers: {}", explain(text))),
-        unknown if is_unknown(unknown) => {
-            Lost::new("cannot list peers: neither chan_sip nor chan_pjsip is loaded in Asterisk")
-        }
-        other => Lost::new(format!("cannot list peers: {}", explain(other))),
     }
 }
 

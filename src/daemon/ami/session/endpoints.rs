@@ -142,3 +142,14 @@ impl Session {
         }
     }
 }
+
+/// Without a list of peers a session is worth nothing.
+pub(super) fn unlisted(text: &str) -> Lost {
+    match text {
+        "Permission denied" => Lost::refused(format!("cannot list peers: {}", explain(text))),
+        unknown if is_unknown(unknown) => {
+            Lost::new("cannot list peers: neither chan_sip nor chan_pjsip is loaded in Asterisk")
+        }
+        other => Lost::new(format!("cannot list peers: {}", explain(other))),
+    }
+}

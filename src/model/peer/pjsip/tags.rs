@@ -1,6 +1,6 @@
 //! Which phone each endpoint belongs to: from the comments of its sections and from keys.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::Refused;
 use super::super::keyed::{self, Notes, Pair};
@@ -64,6 +64,7 @@ struct Search<'o, 'a> {
     tags: Vec<(String, Tag)>,
     notes: Notes,
     refused: Vec<Refused>,
+    told: BTreeSet<(&'static str, Option<Span>)>,
 }
 
 impl<'o, 'a> Search<'o, 'a> {
@@ -76,7 +77,14 @@ impl<'o, 'a> Search<'o, 'a> {
                 }
             }
         }
-        Self { all, users, tags: Vec::new(), notes: Notes::default(), refused: Vec::new() }
+        Self {
+            all,
+            users,
+            tags: Vec::new(),
+            notes: Notes::default(),
+            refused: Vec::new(),
+            told: BTreeSet::new(),
+        }
     }
 
     /// The endpoint that a tag on this object belongs to; else what the object is instead.
@@ -141,7 +149,8 @@ impl<'o, 'a> Search<'o, 'a> {
 
     fn give_up(&mut self, tag: &Tag, trouble: Diagnostic) {
         self.refused.push(Refused { mac: tag.mac.clone(), reason: trouble.message.clone() });
-        if !self.notes.list.contains(&trouble) {
+        // Two sections of one name are told of once, whatever is tied to them.
+        if self.told.insert((trouble.code.id, trouble.span)) {
             self.notes.list.push(trouble);
         }
     }

@@ -411,3 +411,71 @@ fn keys_of_chan_sip_tie_a_phone() {
            one, and is not used"],
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_is_too_odd(
+        first in proptest::collection::vec(0..LINES.len(), 0..60),
+        second in proptest::collection::vec(0..LINES.len(), 0..30),
+    ) {
+        let text = |lines: &[usize]| {
+            let lines: Vec<_> = lines.iter().map(|n| LINES[*n]).collect();
+            format!("[a]\n{}", lines.join("\n"))
+        };
+        let files = [text(&first), text(&second)];
+        let [(pjsip, _), (wizard, _)] = [0, 1].map(|n: usize| testing::read_any(&files[n]));
+        let reading =
+            from_pjsip(&pjsip.conf, Some(&wizard.conf), &pjsip.tags, &wizard.tags);
+        let names: std::collections::BTreeSet<_> =
+            reading.peers.iter().map(|peer| peer.name.as_str()).collect();
+        proptest::prop_assert_eq!(names.len(), reading.peers.len(), "one peer a name");
+    }
+}
+
+const LINES: &[&str] = &[
+    "[a]",
+    "[a] ;MAC=0018b9000001",
+    "[b](a)",
+    "[b] ;MAC=0018b9000002 line=2",
+    "[t](!)",
+    "[\u{e9}]",
+    "type=endpoint",
+    "type=auth",
+    "type=aor",
+    "type=wizard",
+    "type=transport",
+    "type=global",
+    "type=phoneprov",
+    "TYPE=x",
+    "auth=a,b",
+    "aors=a",
+    "aors=b,,",
+    "allow=ulaw",
+    "disallow=all",
+    "username=\u{e9}",
+    "password=x",
+    "md5_cred=x",
+    "max_contacts=1",
+    "max_contacts=99999999999",
+    "bind=[::1]:5060",
+    "bind=::::",
+    "transport=a",
+    "identify_by=ip",
+    "endpoint=b",
+    "@mac=0018b9000003",
+    "@mac=\u{fc}",
+    "@line=300",
+    "set_var=PHONE_MAC=0018b9000001",
+    "MAC=0018b9000004",
+    "LINE=1",
+    "accepts_auth=yes",
+    "has_phoneprov=yes",
+    "phoneprov/MAC=0018b9000005",
+    "endpoint/",
+    "endpoint/allow=x",
+    "inbound_auth/username=u",
+    "inbound_auth/password=p",
+    "sends_auth=yes",
+    "\u{e9}=\u{e9}",
+    "callerid=<",
+];

@@ -146,6 +146,12 @@ fn a_notify_goes_to_an_endpoint_that_has_a_contact() {
     let action = r"PJSIPNotify 201 Event=check-sync;x=\(1\)";
     rig.answer(action, &["Response: Success\nMessage: NOTIFY sent"]);
     assert_eq!(rig.news().last().unwrap(), "notify Sent");
+
+    rig.notify("201", &["201"]);
+    rig.show("201", &[contact("201", "10.0.0.1", 60)]);
+    rig.answer(action, &[UNKNOWN]);
+    let told = rig.news().pop().unwrap();
+    assert!(told.contains("res_pjsip_notify.so"), "{told}");
 }
 
 #[test]
