@@ -45,7 +45,8 @@ pub struct SourceFile {
 impl Sources {
     /// Adds a file; the same path with the same bytes is kept once.
     pub fn add(&mut self, path: &Path, bytes: Bytes) -> FileId {
-        let known = self.0.iter().rposition(|f| f.path == path && f.bytes == bytes);
+        let same = |f: &SourceFile| f.path.as_os_str() == path.as_os_str() && f.bytes == bytes;
+        let known = self.0.iter().rposition(same);
         let index = known.unwrap_or_else(|| {
             self.0.push(SourceFile { path: path.to_owned(), bytes });
             self.0.len() - 1

@@ -68,9 +68,9 @@ pub(crate) fn read(text: &str) -> Read {
 fn section(name: &str, options: &str, span: Span, known: &[Section]) -> Section {
     let options = options.trim().trim_matches(['(', ')']).split(',').filter(|o| !o.is_empty());
     let bases: Vec<Text> = options.clone().filter(|o| *o != "!").map(Text::from).collect();
-    let base = |name: &Text| known.iter().find(|s| s.name == *name).unwrap().entries.clone();
-    let mut entries: Vec<Entry> = bases.iter().flat_map(base).collect();
-    entries.iter_mut().for_each(|entry| entry.inherited = true);
+    let base = |name: &Text| known.iter().find(|s| s.name == *name).unwrap();
+    let inherited = bases.iter().flat_map(|name| &base(name).entries);
+    let entries = inherited.map(|entry| Entry { inherited: true, ..entry.clone() }).collect();
     let template = options.clone().any(|o| o == "!");
     Section { name: name.into(), template, bases, span, entries }
 }
