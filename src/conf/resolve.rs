@@ -14,8 +14,8 @@ use crate::base::{Span, Text};
 /// Bytes of a section's name that Asterisk keeps.
 pub(super) const NAME: usize = 79;
 
-/// The most values that one reading holds (some 200 MiB).
-const ENTRIES: usize = 2_000_000;
+/// The most values and sections that one reading holds (some 400 MiB): 100,000 peers of 35 lines.
+const ENTRIES: usize = 4_000_000;
 
 /// The most values with every inherited one counted where it is inherited.
 const INHERITED: usize = 20_000_000;
@@ -102,12 +102,13 @@ impl Store {
         }
         let index = match target {
             Target::Old(index) => index,
-            Target::New(section) => self.open(section),
+            Target::New(section) => self.open(section)?,
         };
         Ok(index)
     }
 
-    fn open(&mut self, section: Section) -> usize {
+    fn open(&mut self, section: Section) -> Result<usize, Refusal> {
+        self.count(1, 0)?;
         let index = self.sections.len();
         if let Some(last) = self.sections.last_mut() {
             last.entries.shrink();
@@ -116,7 +117,7 @@ impl Store {
         self.named.entry(key).or_default().push(index);
         self.sections.push(section);
         self.current = Some(index);
-        index
+        Ok(index)
     }
 
     fn target<'a>(&'a mut self, target: &'a mut Target) -> &'a mut Section {

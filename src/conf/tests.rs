@@ -255,6 +255,8 @@ fn limits_reject_what_would_never_end() {
     }
     let (conf, _) = read_text(&doubling);
     assert_eq!(conf.diagnostics.last().map(|d| d.code.id), Some("H0119"));
+    let (conf, _) = read_text(&";\n".repeat(2_000_001));
+    assert_eq!(conf.diagnostics.last().map(|d| d.code.id), Some("H0119"));
     let (conf, _) = read_text(&format!("[a]\n{}", "junk\n".repeat(5000)));
     assert_eq!(conf.diagnostics.last().map(|d| d.code.id), Some("H0124"));
     assert!(conf.diagnostics.len() <= 1001);
