@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use memchr::{memchr, memchr_iter};
 
 /// One file of a [`Sources`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,7 +46,8 @@ pub struct SourceFile {
 impl Sources {
     /// Adds a file; the same path with the same bytes is kept once.
     pub fn add(&mut self, path: &Path, bytes: Bytes) -> FileId {
-        let known = self.0.iter().rposition(|f| f.path == path && f.bytes == bytes);
+        let same = |f: &SourceFile| f.path.as_os_str() == path.as_os_str() && f.bytes == bytes;
+        let known = self.0.iter().rposition(same);
         let index = known.unwrap_or_else(|| {
             self.0.push(SourceFile { path: path.to_owned(), bytes });
             self.0.len() - 1
@@ -75,8 +77,15 @@ impl Sources {
 
     /// The bytes of a line (without its end), empty where there is none.
     pub fn line(&self, file: FileId, line: u32) -> &[u8] {
-        let nth = (line as usize).wrapping_sub(1);
-        let text = self.get(file).bytes.split(|b| *b == b'\n').nth(nth).unwrap_or_default();
+        let bytes = &self.get(file).bytes;
+        let feed = |nth: usize| memchr_iter(b'\n', bytes).nth(nth);
+        let start = match line {
+            0 => None,
+            1 => Some(0),
+            _ => feed(line as usize - 2).map(|at| at + 1),
+        };
+        let Some(rest) = start.and_then(|start| bytes.get(start..)) else { return &[] };
+        let text = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
         text.strip_suffix(b"\r").unwrap_or(text)
     }
 }
@@ -113,3 +122,16 @@ impl<T: PartialEq> PartialEq for Spanned<T> {
 }
 
 impl<T: Eq> Eq for Spanned<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_found_by_its_number_and_none_beyond_the_end() {
+        let mut sources = Sources::default();
+        let file = sources.add(Path::new("/x"), Bytes::from_static(b"a\r\n\nb"));
+        let lines: Vec<_> = (0..6).map(|line| sources.line(file, line)).collect();
+        assert_eq!(lines, [&b""[..], b"a", b"", b"b", b"", b""]);
+    }
+}

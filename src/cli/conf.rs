@@ -1,5 +1,6 @@
 //! `handset conf`: a configuration as Asterisk has it once templates, includes and comments are done.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -71,7 +72,8 @@ pub(super) fn run(options: &Conf) -> u8 {
     } else {
         output::line(conf.sections.iter().map(section).collect::<Vec<_>>().join("\n").trim_end());
         for diagnostic in &conf.diagnostics {
-            output::complain(report::render(diagnostic, &sources, output::colour()).trim_end());
+            let text = report::render(diagnostic, &sources, output::colour());
+            let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
         }
     }
     if conf.status == Status::Ok { DONE } else { NO }

@@ -1,5 +1,6 @@
 //! `handset tag` and `handset untag`: one line of sip.conf changes, and nothing else.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{DONE, NO, USAGE, output};
@@ -103,7 +104,7 @@ fn change(tops: &[PathBuf], etc: &Path, peer: &str, wish: Option<&Wish>, dry_run
     let edit = match plan(tops, etc, peer, wish) {
         Ok(edit) => edit,
         Err(why) => {
-            output::complain(why);
+            let _ = writeln!(anstream::stderr(), "{why}");
             return NO;
         }
     };
@@ -288,6 +289,26 @@ mod tests {
         assert_eq!(lab.text(), SIP.replace("secret=x", "secret=x ;MAC=00:18:b9:12:34:56"));
         assert_eq!(lab.untag("102", false), DONE);
         assert_eq!(lab.text(), SIP);
+    }
+
+    #[test]
+    fn a_label_is_written_in_the_charset_of_the_file() {
+        let lab = Lab::new("");
+        for (text, label) in
+            [(&b"[101]\nk=\xfc\n"[..], &b"\xfc"[..]), (b"[101]\nk=\xc3\xbc\n", b"\xc3\xbc")]
+        {
+            fs::write(lab.top(), text).expect("write");
+            assert_eq!(lab.tag("101", &["label=B\u{fc}ro"], false), DONE);
+            let written = fs::read(lab.top()).expect("read");
+            let wanted = [b"label=B", label, b"ro\n"].concat();
+            assert!(
+                written.windows(wanted.len()).any(|w| w == wanted),
+                "{}",
+                written.escape_ascii()
+            );
+            assert_eq!(lab.untag("101", false), DONE);
+            assert_eq!(fs::read(lab.top()).expect("read"), text);
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ codes! {
     ENDLESS "H0118" "Asterisk would hang here"
         "128 nested `;--` and one more, a section that inherits from itself behind `(+)`, or a path of more than 254 bytes included a second time: Asterisk loops for ever. handset takes the configuration as rejected."
     TOO_MUCH "H0119" "more than handset reads"
-        "One configuration may have 1000 files, 64 MiB and two million values (copies from templates counted). Two includes in a cycle soon reach that."
+        "One configuration may have 1000 files, 64 MiB, four million values (twenty million, when what each section inherits counts) and two million comments. Two includes in a cycle soon reach that."
     UNREADABLE "H0120" "an included file that cannot be read"
         "Asterisk passes over the file. If Asterisk's own user can read it and handsetd's cannot, handset knows less than Asterisk: fix the permissions."
     DETACHED "H0121" "a blank before `(`"

@@ -144,7 +144,7 @@ mod tests {
             inherited: false,
         };
         let name = Text::from("a");
-        Section { name, template, bases: Vec::new(), span, entries: vec![entry] }
+        Section { name, template, bases: Vec::new(), span, entries: [entry].into_iter().collect() }
     }
 
     #[track_caller]

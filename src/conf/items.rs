@@ -7,6 +7,9 @@ use super::resolve::{self, NAME, Refusal};
 use super::{Comment, Entry, Place, codes, filter};
 use crate::base::{Diagnostic, Span, Text};
 
+/// Comments kept (some 130 MiB).
+const COMMENTS: usize = 2_000_000;
+
 impl Reader<'_> {
     /// One line as it was cut from the file.
     pub(super) fn line(
@@ -29,6 +32,13 @@ impl Reader<'_> {
         let mut joined = Joined::default();
         let live = joined.view(text, chunk.column, parts).trim();
         let comment = scanned.comment.map(|at| comment(chunk, text, at));
+        if comment.is_some() && self.comments.len() >= COMMENTS {
+            self.too_much(
+                Some(chunk.line.span(0..0)),
+                "more comments than handset takes".to_owned(),
+            );
+            return Err(Abandon);
+        }
         if live.bytes.is_empty() {
             if let Some(comment) = comment {
                 file.pending.push(self.comments.len());

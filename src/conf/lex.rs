@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use memchr::memchr;
 
 use crate::base::{FileId, Span, Text};
 
@@ -64,14 +65,14 @@ impl<'a> Lexer<'a> {
     fn fill(&mut self) -> Option<&'a [u8]> {
         let rest = self.line.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let window = &rest[..rest.len().min(CHUNK)];
-        let feed = window.iter().position(|b| *b == b'\n');
+        let feed = memchr(b'\n', window);
         let raw = &window[..feed.map_or(window.len(), |at| at + 1)];
         self.at += raw.len();
         if feed.is_some() {
             self.line.number += 1;
             self.line.start = self.at;
         }
-        Some(raw.split(|b| *b == 0).next().unwrap_or_default())
+        Some(&raw[..memchr(0, raw).unwrap_or(raw.len())])
     }
 }
 
@@ -189,7 +190,7 @@ impl Blocks {
 }
 
 fn position(text: &[u8], from: usize) -> Option<usize> {
-    text[from..].iter().position(|b| *b == b';').map(|at| from + at)
+    memchr(b';', &text[from..]).map(|at| from + at)
 }
 
 /// `;--` but not `;---`.
@@ -255,7 +256,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn find(self, byte: u8) -> Option<usize> {
-        self.bytes.iter().position(|b| *b == byte)
+        memchr(byte, self.bytes)
     }
 
     /// Without the bytes 1–32 at both ends.

@@ -53,7 +53,10 @@ impl Files for Overlay<'_> {
 
 impl Files for Memory {
     fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
-        let pattern = pattern.as_os_str().as_encoded_bytes();
+        let (name, pattern) = (pattern, pattern.as_os_str().as_encoded_bytes());
+        if !pattern.contains(&b'*') {
+            return self.0.get_key_value(name).map(|(path, _)| path.clone()).into_iter().collect();
+        }
         let star = pattern.iter().position(|b| *b == b'*');
         let fits = |path: &&PathBuf| {
             let path = path.as_os_str().as_encoded_bytes();

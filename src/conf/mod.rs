@@ -11,6 +11,7 @@ use crate::base::{Code, Diagnostic, Sources, Span, Text};
 
 mod codes;
 pub mod edit;
+mod entries;
 mod ere;
 mod filter;
 mod fingerprint;
@@ -22,6 +23,7 @@ mod parse;
 mod resolve;
 pub mod show;
 
+pub use entries::{Entries, Iter};
 pub use fingerprint::fingerprint;
 pub use memory::{Memory, Overlay};
 
@@ -123,7 +125,7 @@ pub struct Section {
     /// The place of its header's name.
     pub span: Span,
     /// All values: inherited ones first, in order, repeats kept.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
 }
 
 /// One `name = value`.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use super::entries::{Entries, Shared};
 use super::ere::Exhausted;
 use super::filter::Filter;
 use super::lex::{Line, View};
@@ -13,8 +14,11 @@ use crate::base::{Span, Text};
 /// Bytes of a section's name that Asterisk keeps.
 pub(super) const NAME: usize = 79;
 
-/// The most values that one reading holds, copied ones counted (some 200 MiB).
-pub(super) const ENTRIES: usize = 2_000_000;
+/// The most values and sections that one reading holds (some 400 MiB): 100,000 peers of 35 lines.
+const ENTRIES: usize = 4_000_000;
+
+/// The most values with every inherited one counted where it is inherited.
+const INHERITED: usize = 20_000_000;
 
 /// The most steps of looking through sections and copying values for `+=` and `(+filter)`.
 const FUEL: u64 = 1 << 28;
@@ -45,7 +49,10 @@ pub(super) struct Store {
     pub(super) current: Option<usize>,
     /// Sections by lower-case name, in order.
     named: HashMap<Vec<u8>, Vec<usize>>,
+    /// What the heirs of a section get of its own values, until it changes.
+    heritage: HashMap<usize, Shared>,
     entries: usize,
+    inherited: usize,
     fuel: u64,
     age: Age,
 }
@@ -58,8 +65,16 @@ enum Target {
 
 impl Store {
     pub(super) fn new(age: Age) -> Self {
-        let (sections, named) = (Vec::new(), HashMap::new());
-        Self { sections, current: None, named, entries: 0, fuel: FUEL, age }
+        Self {
+            sections: Vec::new(),
+            current: None,
+            named: HashMap::new(),
+            heritage: HashMap::new(),
+            entries: 0,
+            inherited: 0,
+            fuel: FUEL,
+            age,
+        }
     }
 
     /// Opens a section, or finds the one that a `(+)` names.
@@ -75,7 +90,7 @@ impl Store {
             template: false,
             bases: Vec::new(),
             span: name.span(line, whole),
-            entries: Vec::new(),
+            entries: self.sections.last().map(|s| Entries::like(&s.entries)).unwrap_or_default(),
         });
         for option in options.into_iter().flat_map(split) {
             let span = option.span(line, whole);
@@ -87,18 +102,22 @@ impl Store {
         }
         let index = match target {
             Target::Old(index) => index,
-            Target::New(section) => self.open(section),
+            Target::New(section) => self.open(section)?,
         };
         Ok(index)
     }
 
-    fn open(&mut self, section: Section) -> usize {
+    fn open(&mut self, section: Section) -> Result<usize, Refusal> {
+        self.count(1, 0)?;
         let index = self.sections.len();
+        if let Some(last) = self.sections.last_mut() {
+            last.entries.shrink();
+        }
         let key = section.name.as_bytes().to_ascii_lowercase();
         self.named.entry(key).or_default().push(index);
         self.sections.push(section);
         self.current = Some(index);
-        index
+        Ok(index)
     }
 
     fn target<'a>(&'a mut self, target: &'a mut Target) -> &'a mut Section {
@@ -129,8 +148,9 @@ impl Store {
         let found =
             self.find(name, &Filter::new(filter, self.age))?.ok_or(Refusal::NoTarget(span))?;
         if let Target::New(section) = target {
+            self.heritage.remove(&found);
             self.sections[found].template |= section.template;
-            self.sections[found].entries.extend(section.entries);
+            self.sections[found].entries.take(section.entries);
             self.current = Some(found);
         }
         Ok(Target::Old(found))
@@ -138,8 +158,7 @@ impl Store {
 
     /// Copies the values that the base has now.
     fn inherit(&mut self, target: &mut Target, name: &[u8], span: Span) -> Result<(), Refusal> {
-        let any = Filter::new(b"TEMPLATES=include", self.age);
-        let Some(base) = self.find(name, &any)? else {
+        let Some(base) = self.any(name) else {
             return Err(Refusal::NoBase(Text::from(name), span));
         };
         if matches!(target, Target::Old(index) if *index == base)
@@ -147,25 +166,57 @@ impl Store {
         {
             return Err(Refusal::Endless(span));
         }
-        self.count(self.sections[base].entries.len())?;
-        let from = &self.sections[base];
-        let name = from.name.clone();
-        let copies: Vec<Entry> =
-            from.entries.iter().map(|entry| Entry { inherited: true, ..entry.clone() }).collect();
+        let mut parts = self.heritage(base)?;
+        if let Target::Old(index) = target {
+            // It may hold values of its own already, behind which nothing can be shared.
+            self.heritage.remove(index);
+            self.count(parts.iter().map(|part| part.len()).sum(), 0)?;
+        }
+        let name = self.sections[base].name.clone();
         let into = self.target(target);
         into.bases.push(name);
-        into.entries.extend(copies);
+        parts.drain(..).for_each(|part| into.entries.inherit(part));
         Ok(())
     }
 
-    fn count(&mut self, more: usize) -> Result<(), Refusal> {
+    /// What an heir of a section gets.
+    fn heritage(&mut self, base: usize) -> Result<Vec<Shared>, Refusal> {
+        let entries = &self.sections[base].entries;
+        self.inherited = self.inherited.saturating_add(entries.len());
+        let known = self.heritage.get(&base).cloned();
+        let fresh = known.is_none();
+        let (shared, own) = match known {
+            Some(own) => (entries.shared(), Some(own)),
+            None => entries.parts(),
+        };
+        let parts: Vec<Shared> = shared.iter().cloned().chain(own.clone()).collect();
+        if let Some(own) = own.filter(|_| fresh) {
+            self.count(own.len(), 0)?;
+            self.heritage.insert(base, own);
+        }
+        self.count(parts.len(), 0)?;
+        Ok(parts)
+    }
+
+    fn count(&mut self, more: usize, inherited: usize) -> Result<(), Refusal> {
         self.entries = self.entries.saturating_add(more);
-        if self.entries > ENTRIES { Err(Refusal::TooMuch) } else { Ok(()) }
+        self.inherited = self.inherited.saturating_add(inherited);
+        let fits = self.entries <= ENTRIES && self.inherited <= INHERITED;
+        if fits { Ok(()) } else { Err(Refusal::TooMuch) }
+    }
+
+    /// The first section of this name, a template or not; an empty name is any section's.
+    fn any(&self, name: &[u8]) -> Option<usize> {
+        if name.is_empty() {
+            return (!self.sections.is_empty()).then_some(0);
+        }
+        self.named.get(&name.to_ascii_lowercase())?.first().copied()
     }
 
     /// `name = value`.
     pub(super) fn set(&mut self, section: usize, entry: Entry) -> Result<(), Refusal> {
-        self.count(1)?;
+        self.count(1, 0)?;
+        self.heritage.remove(&section);
         self.sections[section].entries.push(entry);
         Ok(())
     }
@@ -191,7 +242,15 @@ impl Store {
                 && (was.is_empty() || e.value.as_bytes().eq_ignore_ascii_case(was.as_bytes()))
         };
         if let Some(first) = entries.iter().position(same) {
-            entries[first] = entry;
+            // An inherited one becomes the section's own, and all with it.
+            let copied = if entries.iter().nth(first).is_some_and(|e| e.inherited) {
+                entries.len()
+            } else {
+                0
+            };
+            entries.replace(first, entry);
+            self.heritage.remove(&section);
+            self.count(copied, 0)?;
         }
         Ok(())
     }

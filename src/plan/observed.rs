@@ -200,6 +200,10 @@ impl Observed {
         {
             seen.registered = seen.registered.max(Some(seen.heard));
         }
+        if seen.heard != Time::default() && seen.facts.address.is_none() && facts.address.is_some()
+        {
+            seen.registered = seen.registered.max(Some(seen.heard));
+        }
         // chan_pjsip tells no refresh; but a phone that booted registers with another Call-ID.
         if let (Some(old), Some(new)) = (&seen.facts.call_id, &facts.call_id)
             && old != new

@@ -214,9 +214,11 @@ fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
             "Asterisk cannot send to it: it is registered, and not reachable",
             Some(told.at.after(SEND_RETRY)),
         ),
-        Notified::Failed(why) => {
-            stand(state, format!("Asterisk did not send: {why}"), Some(told.at.after(SEND_RETRY)))
-        }
+        Notified::Failed(why) => stand(
+            State::Failed,
+            format!("Asterisk did not send: {why}"),
+            Some(told.at.after(SEND_RETRY)),
+        ),
         Notified::Sent => {
             let wait = pacing
                 .retry

@@ -101,8 +101,11 @@ impl Site {
         let conf = dir.path().join("conf");
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lab/conf{version}"));
         fs::create_dir(&conf).unwrap();
-        for name in ["modules.conf", "extensions.conf", "rtp.conf", "manager.conf"] {
-            fs::copy(demo.join(name), conf.join(name)).unwrap();
+        for entry in fs::read_dir(&demo).unwrap().flatten() {
+            fs::copy(entry.path(), conf.join(entry.file_name())).unwrap();
+        }
+        for name in ["sip.conf", "pjsip.conf", "pjsip_wizard.conf"] {
+            let _ = fs::remove_file(conf.join(name));
         }
         for (name, text) in files {
             fs::write(conf.join(name), text).unwrap();

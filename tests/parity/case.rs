@@ -55,6 +55,19 @@ impl Case {
         dirs.into_iter().map(case).collect()
     }
 
+    /// Every input of the fuzzer in `dir` (`contrib/fuzz/README.md`).
+    pub(crate) fn inputs(dir: &Path) -> Vec<Case> {
+        let case = |entry: fs::DirEntry| {
+            let data = fs::read(entry.path()).unwrap();
+            let names = ["m.conf", "x.conf", "y.conf", "d/a.conf", "d/b.conf"]
+                .map(|n| n.as_bytes().to_vec());
+            let parts = data.split(|b| *b == 0x1e).map(<[u8]>::to_vec);
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Case { name, top: TOP.to_owned(), files: names.into_iter().zip(parts).collect() }
+        };
+        fs::read_dir(dir).unwrap().map(|entry| case(entry.unwrap())).collect()
+    }
+
     /// The recorded vectors.
     pub(crate) fn vectors(file: &Path) -> Vec<Case> {
         let all: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();

@@ -127,6 +127,9 @@ pub(crate) fn compare(asterisk: &mut Asterisk, case: &Case) -> Verdict {
         asterisk.restart();
     }
     case.clear(&asterisk.etc());
+    if matches!(verdict, Verdict::Crash) {
+        println!("Asterisk {} crashes on {}", asterisk.version, case.name);
+    }
     verdict
 }
 

@@ -42,7 +42,9 @@ fn fixed() -> Vec<Case> {
     let conf = root().join("conf");
     let corpus = Case::folder(&conf.join("corpus"));
     assert!(corpus.len() >= 60, "the corpus is not where it was");
-    [corpus, Case::folder(&conf.join("found")), Case::vectors(&conf.join("vectors.json"))].concat()
+    let inputs = std::env::var_os("PARITY_INPUTS").map(|dir| Case::inputs(Path::new(&dir)));
+    let found = Case::folder(&conf.join("found"));
+    [corpus, found, Case::vectors(&conf.join("vectors.json")), inputs.unwrap_or_default()].concat()
 }
 
 fn random_cases(asterisk: &mut Asterisk, count: u64, tally: &mut Tally) {

@@ -142,7 +142,8 @@ impl Reader {
 
     fn rows(&mut self, conf: &Conf, section: &str) -> Vec<KeyRow> {
         let mut rows: Vec<KeyRow> = Vec::new();
-        let entries = find(conf, section).map(|s| s.entries.as_slice()).unwrap_or_default();
+        let section = find(conf, section);
+        let entries = section.into_iter().flat_map(|s| &s.entries);
         for entry in entries {
             let name = entry.name.chars();
             if rows.iter().any(|r| r.name.eq_ignore_ascii_case(&name)) {
@@ -213,7 +214,8 @@ impl Reader {
         section: &str,
         models: &BTreeMap<String, Model>,
     ) -> Vec<Pattern> {
-        let entries = find(conf, section).map(|s| s.entries.as_slice()).unwrap_or_default();
+        let section = find(conf, section);
+        let entries = section.into_iter().flat_map(|s| &s.entries);
         let mut patterns = Vec::new();
         for entry in entries {
             let prefix = entry.name.chars().into_owned();
@@ -237,7 +239,8 @@ impl Reader {
     }
 
     fn zones(&mut self, conf: &Conf) -> Vec<(String, i32)> {
-        let entries = find(conf, "time_zones").map(|s| s.entries.as_slice()).unwrap_or_default();
+        let section = find(conf, "time_zones");
+        let entries = section.into_iter().flat_map(|s| &s.entries);
         let mut zones = Vec::new();
         for entry in entries {
             match seconds(&entry.value.chars()) {

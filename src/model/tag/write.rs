@@ -72,6 +72,14 @@ impl Wish {
         text
     }
 
+    /// In the charset of the file: UTF-8, or Latin-1 where other text in it is.
+    fn bytes(&self, file: &[u8]) -> Vec<u8> {
+        let text = self.text();
+        let latin1 = || text.chars().map(|c| u8::try_from(c).ok()).collect::<Option<Vec<u8>>>();
+        let utf8 = std::str::from_utf8(file).is_ok();
+        (!utf8).then(latin1).flatten().unwrap_or_else(|| text.into_bytes())
+    }
+
     fn is(&self, tag: &Tag) -> bool {
         let same = |a: &Option<String>, b: &Option<crate::base::Spanned<String>>| {
             a.as_deref() == b.as_ref().map(|b| b.value.as_str())
@@ -159,18 +167,16 @@ pub fn tag(
     files: &mut dyn Files,
 ) -> Result<Edit, Diagnostic> {
     editable(reading, section)?;
-    let comment = wish.text();
-    let bytes = comment.as_bytes();
     if let Some(old) = only(reading.conf, section)? {
         let file = &reading.sources.get(old.span.file).bytes;
         let columns = old.span.start..old.span.end;
-        let edited = edit::replace(file, old.span.line, columns, bytes);
+        let edited = edit::replace(file, old.span.line, columns, &wish.bytes(file));
         return proved(reading, section, old.span, edited, Some(wish), files);
     }
     let mut error = None;
     for span in spots(reading.conf, section) {
         let file = &reading.sources.get(span.file).bytes;
-        let edited = edit::append(file, span.line, bytes);
+        let edited = edit::append(file, span.line, &wish.bytes(file));
         match proved(reading, section, span, edited, Some(wish), files) {
             Ok(edit) => return Ok(edit),
             Err(why) => error.get_or_insert(why),
@@ -179,7 +185,7 @@ pub fn tag(
     let header = reading.conf.sections[section].span;
     if let Some(older) = on_line(reading.conf, header) {
         let file = &reading.sources.get(header.file).bytes;
-        let edited = edit::append_behind(file, header.line, older.span.start, bytes);
+        let edited = edit::append_behind(file, header.line, older.span.start, &wish.bytes(file));
         return proved(reading, section, header, edited, Some(wish), files);
     }
     Err(error.unwrap_or_else(|| unproved(reading, section, header)))
