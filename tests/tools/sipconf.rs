@@ -1,9 +1,10 @@
 //! sip.conf files of any size, always the same for the same arguments: what large sites have in them,
 //! for timing whatever reads it. Include it with `#[path]`.
+#![allow(dead_code, reason = "not everyone who includes it needs all of it")]
 
 /// How the peers are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// One file, every peer spells everything out.
     Flat,
     /// One file, templates that build on each other, a few later additions.
@@ -38,7 +39,7 @@ fn templates() -> String {
 }
 
 /// The name of a peer.
-pub fn name(n: usize) -> String {
+pub(crate) fn name(n: usize) -> String {
     (100_000 + n).to_string()
 }
 
@@ -69,7 +70,7 @@ fn peer(n: usize, shape: Shape) -> String {
 }
 
 /// The files: `sip.conf` first, then what it includes.
-pub fn files(peers: usize, shape: Shape) -> Vec<(String, String)> {
+pub(crate) fn files(peers: usize, shape: Shape) -> Vec<(String, String)> {
     let mut top = GENERAL.to_owned();
     if shape != Shape::Flat {
         top += &templates();
