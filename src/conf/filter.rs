@@ -164,11 +164,9 @@ mod tests {
 
     #[test]
     fn an_empty_rest_is_a_token_for_new_asterisks_only() {
-        for (filter, old, new) in [
-            ("type=", false, true),
-            ("type=end&", true, false),
-            ("type=end&type=", false, true),
-        ] {
+        for (filter, old, new) in
+            [("type=", false, true), ("type=end&", true, false), ("type=end&type=", false, true)]
+        {
             check_as(Age::Old, filter, old, false);
             check_as(Age::New, filter, new, false);
             assert!(varies(filter.as_bytes()), "{filter}");

@@ -183,7 +183,11 @@ fn inherited_values_share_the_bytes_of_the_file() {
     let (conf, sources) = read_text("[t](!)\nhost=dynamic\n[a](t)\n[b](a)\n");
     let file = sources.get(conf.sections[0].span.file).bytes.as_ptr_range();
     for section in &conf.sections {
-        assert!(file.contains(&section.entries.first().expect("a value").value.as_bytes().as_ptr()), "{}", section.name);
+        assert!(
+            file.contains(&section.entries.first().expect("a value").value.as_bytes().as_ptr()),
+            "{}",
+            section.name
+        );
     }
 }
 
