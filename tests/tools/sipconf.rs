@@ -1,5 +1,6 @@
 //! sip.conf files of any size, always the same for the same arguments: what large sites have in them,
 //! for timing whatever reads it. Include it with `#[path]`.
+#![allow(dead_code, reason = "not everyone who includes it needs all of it")]
 
 /// How the peers are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
