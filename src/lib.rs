@@ -44,6 +44,8 @@ pub static CODES: &[&[&base::Code]] = &[
     model::tag::CODES,
     model::site::CODES,
     model::peer::CODES,
+    model::peer::keyed::CODES,
+    model::peer::pjsip::CODES,
     model::phone::CODES,
     family::CODES,
     daemon::source::CODES,

@@ -43,6 +43,8 @@ pub enum Command {
     Untag(super::tag::Untag),
     /// Show a configuration file as Asterisk reads it
     Conf(super::conf::Conf),
+    /// Say what the code of a message means
+    ExplainCode(super::explain_code::ExplainCode),
 }
 
 /// `handset status`.
