@@ -107,6 +107,9 @@ pub struct Check {
     /// Fail on warnings too
     #[arg(long)]
     pub strict: bool,
+    /// Print an array of messages as JSON
+    #[arg(long, conflicts_with = "short")]
+    pub json: bool,
 }
 
 /// `handset render`.

@@ -67,9 +67,8 @@ impl Relist {
         pipeline: &mut Pipeline,
     ) -> Known {
         self.keep_one_of_each(techs);
-        let all = self.rows.iter().map(|((peer, tech), row)| {
-            (peer.clone(), (*tech, row.name.clone()))
-        });
+        let all =
+            self.rows.iter().map(|((peer, tech), row)| (peer.clone(), (*tech, row.name.clone())));
         let known: Known = all.collect();
         for peer in follow {
             let Some((tech, name)) = known.get(peer) else { continue };

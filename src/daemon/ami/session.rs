@@ -269,13 +269,8 @@ impl Session {
         }
         let list = self.relist.is_none().then_some(self.next_list);
         let ping = self.pipeline.is_idle().then_some(self.heard + self.timing.ping);
-        let times = [
-            list,
-            ping,
-            self.due_at,
-            self.endpoints.poll_at,
-            self.pipeline.deadline(&self.timing),
-        ];
+        let times =
+            [list, ping, self.due_at, self.endpoints.poll_at, self.pipeline.deadline(&self.timing)];
         times.into_iter().flatten().min().unwrap_or(now + self.timing.ping)
     }
 
@@ -432,13 +427,7 @@ impl Session {
     }
 
     /// The details of a peer of either driver have come.
-    fn take_details(
-        &mut self,
-        peer: (&str, Tech),
-        details: Details,
-        listed: bool,
-        now: Instant,
-    ) {
+    fn take_details(&mut self, peer: (&str, Tech), details: Details, listed: bool, now: Instant) {
         if let Some(relist) = &mut self.relist {
             relist.fresh(peer, &details, listed);
         }

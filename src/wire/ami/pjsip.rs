@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn without_an_address_in_the_uri_the_via_tells() {
-        let text = "Event: ContactStatusDetail\r\nURI: sip:1@desk.example\r\nViaAddress: 10.0.0.7:5060";
+        let text =
+            "Event: ContactStatusDetail\r\nURI: sip:1@desk.example\r\nViaAddress: 10.0.0.7:5060";
         assert_eq!(contact(&frame(text)).unwrap().address, "10.0.0.7:5060".parse().ok());
     }
 

@@ -12,7 +12,8 @@ struct Rig {
 const STARTED: u64 = 1_700_000_000;
 
 /// How Asterisk answers to an action of a module that is not loaded.
-const UNKNOWN: &str = "Response: Error\nMessage: Invalid/unknown command: X. Use Action: ListCommands";
+const UNKNOWN: &str =
+    "Response: Error\nMessage: Invalid/unknown command: X. Use Action: ListCommands";
 
 impl Rig {
     fn new() -> Self {
