@@ -46,6 +46,7 @@ pub static CODES: &[&[&base::Code]] = &[
     model::peer::CODES,
     model::peer::keyed::CODES,
     model::peer::pjsip::CODES,
+    model::lint::CODES,
     model::phone::CODES,
     family::CODES,
     daemon::source::CODES,

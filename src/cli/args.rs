@@ -43,6 +43,8 @@ pub enum Command {
     Untag(super::tag::Untag),
     /// Show a configuration file as Asterisk reads it
     Conf(super::conf::Conf),
+    /// Say what the code of a message means
+    ExplainCode(super::explain_code::ExplainCode),
 }
 
 /// `handset status`.
@@ -105,6 +107,9 @@ pub struct Check {
     /// Fail on warnings too
     #[arg(long)]
     pub strict: bool,
+    /// Print an array of messages as JSON
+    #[arg(long, conflicts_with = "short")]
+    pub json: bool,
 }
 
 /// `handset render`.

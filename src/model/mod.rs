@@ -1,5 +1,6 @@
 //! Peers, tags, phones and the site: what the configuration says, free of its language.
 
+pub mod lint;
 pub mod peer;
 pub mod phone;
 pub mod site;
