@@ -69,4 +69,5 @@ codes! {
 pub(super) fn cut_name(span: Span) -> Diagnostic {
     Diagnostic::warning(&CUT_NAME, format!("this name is longer than {NAME} bytes and is cut"))
         .at(span)
+        .help("shorten it: it can only be referred to by what is kept")
 }

@@ -102,6 +102,9 @@ fn mistakes_are_told_at_their_place() {
     check_messages("[a]\n# include x\n", &["H0112 /etc/m.conf:2:1 # include x"]);
     check_messages("[a]\n#include\n", &["H0113 /etc/m.conf:2:1 #include"]);
     check_messages("[a] (!)\n", &["H0121 /etc/m.conf:1:1 [a] (!)"]);
+    let (long, whole) = ("x".repeat(80), "x".repeat(79));
+    check_messages(&format!("[{long}]\n"), &[&format!("H0122 /etc/m.conf:1:2 {long}")]);
+    check_messages(&format!("[{whole}]\n"), &[]);
     check_messages("[a]\n  [b\n", &["H0102 /etc/m.conf:2:3 [b"]);
     check_messages("[a]\n[b](!\n", &["H0103 /etc/m.conf:2:1 [b](!"]);
     check_messages("[a]\n[b](!, t)\n", &["H0104 /etc/m.conf:2:7  t"]);
