@@ -17,7 +17,7 @@ pub use diagnostic::{Code, Diagnostic, Level};
 pub use mac::Mac;
 pub use name::FileName;
 pub use secret::{Digest, Key, Secret};
-pub use span::{FileId, Sources, Span, Spanned};
+pub use span::{FileId, Place, Sources, Span, Spanned};
 pub use tech::Tech;
 pub use text::Text;
 pub use time::Time;

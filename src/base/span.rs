@@ -1,5 +1,6 @@
 //! Places in the files that were read.
 
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,31 @@ impl Sources {
         let Some(rest) = start.and_then(|start| bytes.get(start..)) else { return &[] };
         let text = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
         text.strip_suffix(b"\r").unwrap_or(text)
+    }
+}
+
+/// Where something was written, if anywhere. Two things never differ by their places, so all are equal,
+/// and none shows in what is printed of a value.
+#[derive(Clone, Copy, Default)]
+pub struct Place(pub Option<Span>);
+
+impl From<Span> for Place {
+    fn from(span: Span) -> Self {
+        Self(Some(span))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
     }
 }
 

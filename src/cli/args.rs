@@ -43,6 +43,8 @@ pub enum Command {
     Untag(super::tag::Untag),
     /// Show a configuration file as Asterisk reads it
     Conf(super::conf::Conf),
+    /// Tell where each value of a phone's file comes from
+    Explain(super::explain::Explain),
     /// Say what the code of a message means
     ExplainCode(super::explain_code::ExplainCode),
 }

@@ -75,20 +75,21 @@ fn print(all: &[Diagnostic], sources: &Sources, short: bool) {
 }
 
 fn json(all: &[Diagnostic], sources: &Sources) -> String {
-    let message = |d: &Diagnostic| {
-        let related = d.related.iter();
-        serde_json::to_value(Message {
-            code: d.code.id,
-            level: d.level,
-            place: d.span.map(|span| place(span, sources)).unwrap_or_default(),
-            message: &d.message,
-            help: d.help.as_deref(),
-            related: related.map(|(s, text)| Related { place: place(*s, sources), text }).collect(),
-        })
-    };
-    let all: Result<Vec<_>, _> = all.iter().map(message).collect();
-    let text = all.and_then(|all| serde_json::to_string_pretty(&all));
-    text.expect("messages are made of text and numbers")
+    let message = |d| message(d, sources);
+    let all: Vec<Message<'_>> = all.iter().map(message).collect();
+    serde_json::to_string_pretty(&all).expect("messages are made of text and numbers")
+}
+
+fn message<'a>(d: &'a Diagnostic, sources: &Sources) -> Message<'a> {
+    let related = d.related.iter();
+    Message {
+        code: d.code.id,
+        level: d.level,
+        place: d.span.map(|span| place(span, sources)).unwrap_or_default(),
+        message: &d.message,
+        help: d.help.as_deref(),
+        related: related.map(|(s, text)| Related { place: place(*s, sources), text }).collect(),
+    }
 }
 
 fn place(span: Span, sources: &Sources) -> Place {

@@ -5,6 +5,7 @@ mod check;
 mod conf;
 mod daemon;
 mod diff;
+mod explain;
 mod explain_code;
 mod output;
 mod render;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Tag(options) => with_sources(&args, |tops, etc| tag::tag(tops, etc, options)),
         Command::Untag(options) => with_sources(&args, |tops, etc| tag::untag(tops, etc, options)),
         Command::Conf(options) => conf::run(options),
+        Command::Explain(options) => explain::run(&args, options),
         Command::ExplainCode(options) => explain_code::run(options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.

@@ -11,26 +11,31 @@ use crate::family::{Artifact, Family};
 use crate::plan::build::{Built, Cache};
 use crate::plan::generation::{Generation, PhonePart};
 
-/// Reads the sources and makes a generation of them, with a key of zeros where the site key may not be
-/// read (or does not exist yet): its values are masked then anyway.
+/// Reads the sources and makes a generation of them; none where there is no phone to make one for.
 pub(super) fn made(
     config: &Path,
     sip_conf: Option<&Path>,
 ) -> Result<(Reading, Option<Built>), String> {
     let (reading, _) = source::read(config, sip_conf);
-    let key =
-        sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
-    let (timezone, _) = decide::timezone(&reading.site, None);
-    let server = decide::server_address(&reading.site, &reading.asterisk.registrar, None);
-    let built = server.map(|(server, _)| {
-        let basis = Basis { server, timezone, key };
-        reading.build(&basis, 1, Time::default(), &Generation::default(), &mut Cache::new())
-    });
-    match built {
-        Ok(built) => Ok((reading, Some(built))),
+    match basis(&reading) {
+        Ok(basis) => {
+            let (none, mut cache) = (Generation::default(), Cache::new());
+            let built = reading.build(&basis, 1, Time::default(), &none, &mut cache);
+            Ok((reading, Some(built)))
+        }
         Err(_) if reading.phones.phones.is_empty() => Ok((reading, None)),
         Err(why) => Err(why),
     }
+}
+
+/// What files are made from beside the sources, with a key of zeros where the site key may not be read
+/// (or does not exist yet): its values are masked then anyway.
+pub(super) fn basis(reading: &Reading) -> Result<Basis, String> {
+    let key =
+        sitekey::load(&reading.site.site_key).map_or_else(|_| Key::new([0; 32]), |found| found.key);
+    let (timezone, _) = decide::timezone(&reading.site, None);
+    let (server, _) = decide::server_address(&reading.site, &reading.asterisk.registrar, None)?;
+    Ok(Basis { server, timezone, key })
 }
 
 /// Runs it.

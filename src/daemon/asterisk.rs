@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::disk::Disk;
 use crate::base::{Diagnostic, Level, Sources, Tech};
 use crate::conf::{self, Conf, Status};
+use crate::model::lint;
 use crate::model::peer::{self, Peer, Refused, Registrar};
 use crate::model::site::Site;
-use crate::model::tag;
+use crate::model::tag::{self, Tag};
 
 /// Everything that Asterisk's files say about phones.
 pub struct Asterisk {
@@ -21,6 +22,7 @@ pub struct Asterisk {
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
     tops: Vec<Top>,
+    sip_tags: Vec<Option<Tag>>,
 }
 
 /// A file that a channel driver is named for, with what it includes.
@@ -52,6 +54,7 @@ pub fn read(tops: Vec<(Tech, PathBuf)>, disk: &mut Disk, sources: &mut Sources) 
         refused: Vec::new(),
         diagnostics: Vec::new(),
         tops: Vec::new(),
+        sip_tags: Vec::new(),
     };
     for (tech, path) in tops {
         let conf = load(&path);
@@ -73,6 +76,7 @@ pub fn read(tops: Vec<(Tech, PathBuf)>, disk: &mut Disk, sources: &mut Sources) 
         let missing = all.tops.first().map(|top| top.conf.diagnostics.clone());
         all.diagnostics.extend(missing.unwrap_or_default());
     }
+    all.diagnostics.extend(all.lints());
     all
 }
 
@@ -101,6 +105,7 @@ impl Asterisk {
         self.peers.extend(reading.peers);
         self.refused.extend(reading.refused);
         self.diagnostics.extend(reading.diagnostics);
+        self.sip_tags = keyed.tags;
     }
 
     fn pjsip(&mut self, conf: &Conf, wizard: Option<&Conf>) {
@@ -120,6 +125,22 @@ impl Asterisk {
         self.peers.extend(reading.peers);
         self.refused.extend(reading.refused);
         self.diagnostics.extend(reading.diagnostics);
+    }
+
+    /// What is allowed and probably not meant.
+    fn lints(&self) -> Vec<Diagnostic> {
+        let nothing = nothing();
+        let sip =
+            self.tops.iter().find(|top| top.tech == Tech::Sip).map_or(&nothing, |top| &top.conf);
+        let pjsip = self.tops.iter().filter(|top| top.tech == Tech::Pjsip);
+        let mut found = lint::lint(sip, &self.sip_tags, &self.peers);
+        found.extend(pjsip.flat_map(|top| lint::templates(&top.conf)));
+        found
+    }
+
+    /// The files as Asterisk has them.
+    pub fn confs(&self) -> Vec<&Conf> {
+        self.tops.iter().map(|top| &top.conf).collect()
     }
 
     /// The identity of what the files say; white space and comments do not count.

@@ -61,13 +61,13 @@ pub fn rewrite(path: &Path, old: &[u8], new: &[u8]) -> Result<Written, RewriteEr
     if old == new {
         return Ok(Written::Not);
     }
-    if meta.nlink() == 1 {
-        if let Some(draft) = draft(&target, &file, &meta, new)? {
-            unchanged(&target, old)?;
-            draft.persist(&target).map_err(|e| failed("replace", &target, e.error))?;
-            settle(&target);
-            return Ok(Written::Renamed);
-        }
+    if meta.nlink() == 1
+        && let Some(draft) = draft(&target, &file, &meta, new)?
+    {
+        unchanged(&target, old)?;
+        draft.persist(&target).map_err(|e| failed("replace", &target, e.error))?;
+        settle(&target);
+        return Ok(Written::Renamed);
     }
     in_place(&target, new).map_err(|e| failed("write", &target, e))?;
     Ok(Written::InPlace)

@@ -3,6 +3,7 @@
 
 pub mod check;
 mod clock;
+mod explain;
 mod firmware;
 mod fit;
 pub mod key;
@@ -25,6 +26,7 @@ use crate::model::peer::Registrar;
 use crate::model::site::Site;
 
 pub use check::keys;
+pub use explain::{Explained, Origin};
 pub use library::Library;
 pub use manifest::Family;
 pub use render::{Context, Outcome, phone, shared};

@@ -43,7 +43,7 @@ pub(super) struct Raw<'a> {
     /// By lower-case name: keys of the table.
     pub(super) keys: BTreeMap<String, &'a Spanned<String>>,
     /// Keys beyond the table, as written.
-    pub(super) extras: BTreeMap<String, (&'a str, &'a str)>,
+    pub(super) extras: BTreeMap<String, (&'a str, &'a Spanned<String>)>,
     /// Settings of the manifest, by name.
     pub(super) settings: BTreeMap<String, &'a str>,
     /// The load asked for.
@@ -141,7 +141,7 @@ impl<'a> Raw<'a> {
             Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
             None => diagnostic,
         });
-        self.extras.insert(key.to_ascii_lowercase(), (key, &value.value));
+        self.extras.insert(key.to_ascii_lowercase(), (key, value));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use minijinja::value::Value;
 
-use crate::base::{Code, Diagnostic, Digest, Level, Mac};
+use crate::base::{Code, Diagnostic, Digest, Level, Mac, Span, Spanned};
 use crate::model::phone::Phone;
 use crate::model::site::FamilySettings;
 
@@ -16,7 +16,7 @@ use super::firmware::{self, Firmware};
 use super::fit::{Said, no_counterpart, refused, spelt};
 use super::manifest::{Family, File, Model, Slot, When};
 use super::raw::{Raw, misfit};
-use super::values::Inputs;
+use super::values::{Inputs, Origin};
 use super::{Artifact, Audience, Rendered, Role, Step, Surroundings, Variant, peers};
 
 /// A profile without a section.
@@ -36,10 +36,10 @@ const NO_TOKEN: &str = "always-restart";
 /// What all phones of a family share, worked out once: make one for many phones.
 #[derive(Debug)]
 pub struct Context<'a> {
-    family: &'a Family,
+    pub(super) family: &'a Family,
     around: &'a Surroundings<'a>,
     server: String,
-    marker: String,
+    pub(super) marker: String,
     clock: Clock,
     /// By profile; the empty name is the family's own section.
     raws: BTreeMap<&'a str, (Raw<'a>, Option<Firmware>)>,
@@ -54,9 +54,23 @@ struct Ring {
 }
 
 /// One line of a phone's own file.
-struct Pair<'a> {
-    name: &'a str,
-    value: String,
+pub(super) struct Pair<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: String,
+    pub(super) whence: Whence<'a>,
+}
+
+/// Where the value of a key comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Whence<'a> {
+    /// A raw key.
+    Raw(Span),
+    /// A setting; the flag tells that the family's default stands in for what it has no word for.
+    Setting(Origin<'a>, bool),
+    /// The family's table.
+    Default,
+    /// The family's table, for a line without an account.
+    Unused,
 }
 
 impl Ring {
@@ -222,11 +236,11 @@ impl<'a> Context<'a> {
         clock.chain(&raw.diagnostics).filter(|d| is_error(d)).cloned().collect()
     }
 
-    fn model(&self, phone: &Phone) -> Result<&'a Model, Diagnostic> {
+    pub(super) fn model(&self, phone: &Phone) -> Result<&'a Model, Diagnostic> {
         self.family.models.get(&phone.model).ok_or_else(|| peers::no_model(self.family, phone))
     }
 
-    fn raw(
+    pub(super) fn raw(
         &self,
         phone: &Phone,
         diagnostics: &mut Vec<Diagnostic>,
@@ -245,12 +259,12 @@ impl<'a> Context<'a> {
         (raw, firmware.as_ref())
     }
 
-    fn pairs<'b>(
-        &self,
-        phone: &Phone,
+    pub(super) fn pairs<'b>(
+        &'b self,
+        phone: &'b Phone,
         model: &'b Model,
         raw: &'b Raw<'a>,
-        firmware: Option<&Firmware>,
+        firmware: Option<&'b Firmware>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<Pair<'b>> {
         let inputs = Inputs {
@@ -259,6 +273,7 @@ impl<'a> Context<'a> {
             clock: &self.clock,
             server: &self.server,
             firmware: firmware.map(|f| f.load.as_str()),
+            firmware_at: raw.firmware.map(|load| load.span),
             marker: &self.marker,
         };
         let first = firmware.is_none();
@@ -266,13 +281,16 @@ impl<'a> Context<'a> {
         let mut pairs = Vec::with_capacity(model.slots.len() + raw.extras.len());
         for slot in &model.slots {
             let value = match raw.keys.get(&slot.name.to_ascii_lowercase()) {
-                Some(value) => Some(value.value.clone()),
+                Some(value) => Some((value.value.clone(), Whence::Raw(value.span))),
                 None => self.value(&inputs, slot, &mut said),
             };
-            pairs.extend(value.map(|value| Pair { name: &slot.name, value }));
+            pairs.extend(value.map(|(value, whence)| Pair { name: &slot.name, value, whence }));
         }
-        let extras = raw.extras.values();
-        pairs.extend(extras.map(|(name, value)| Pair { name, value: (*value).to_owned() }));
+        let extra = |(name, value): &(&'b str, &Spanned<String>)| {
+            let whence = Whence::Raw(value.span);
+            Pair { name, value: value.value.clone(), whence }
+        };
+        pairs.extend(raw.extras.values().map(extra));
         if first {
             diagnostics.extend(said.into_iter().map(|(_, d)| d));
         }
@@ -280,7 +298,12 @@ impl<'a> Context<'a> {
     }
 
     /// The value of a slot that no raw key sets; none where it is not written.
-    fn value(&self, inputs: &Inputs<'_>, slot: &Slot, said: &mut Said) -> Option<String> {
+    fn value<'b>(
+        &self,
+        inputs: &Inputs<'b>,
+        slot: &Slot,
+        said: &mut Said,
+    ) -> Option<(String, Whence<'b>)> {
         let row = &self.family.keys[slot.row];
         let source = row.value.as_ref();
         let computed = source.and_then(|source| match slot.line {
@@ -289,8 +312,12 @@ impl<'a> Context<'a> {
         });
         let unused = slot.line.is_some_and(|line| inputs.phone.lines.len() < usize::from(line));
         let (Some(source), Some(computed)) = (source, computed) else {
-            return (!row.optional)
-                .then(|| if unused { row.unused.clone() } else { row.default.clone() });
+            let (value, whence) = if unused {
+                (&row.unused, Whence::Unused)
+            } else {
+                (&row.default, Whence::Default)
+            };
+            return (!row.optional).then(|| (value.clone(), whence));
         };
         let (word, known) = spelt(source, &computed);
         if !known {
@@ -303,7 +330,7 @@ impl<'a> Context<'a> {
                 said.push((slot.name.clone(), diagnostic));
             }
         }
-        Some(word.to_owned())
+        Some((word.to_owned(), Whence::Setting(computed.origin, !known)))
     }
 
     fn variant(

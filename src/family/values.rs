@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::base::{Key, Span};
+use crate::base::{Key, Place, Span};
 use crate::model::peer::{Dtmf, Peer, Registrar};
 use crate::model::phone::Phone;
-use crate::model::site::Site;
 use crate::model::zone::{Change, Week};
 
 use super::Surroundings;
@@ -72,8 +71,20 @@ pub(super) struct Origin<'a> {
     pub(super) thing: &'static str,
     /// Whose it is.
     pub(super) peer: Option<&'a str>,
-    /// Where it stands.
+    /// Where it stands, else the place of the peer.
     pub(super) span: Option<Span>,
+    /// The setting itself stands there, not only the peer that it holds for.
+    pub(super) exact: bool,
+    /// The value is the setting as it was written, or a part of it.
+    pub(super) written: bool,
+}
+
+impl Origin<'_> {
+    /// As it was written.
+    fn as_written(mut self) -> Self {
+        self.written = self.exact;
+        self
+    }
 }
 
 impl fmt::Display for Origin<'_> {
@@ -95,6 +106,8 @@ pub(super) struct Inputs<'a> {
     pub(super) server: &'a str,
     /// The load that the variant names.
     pub(super) firmware: Option<&'a str>,
+    /// Where the setting that asks for it stands.
+    pub(super) firmware_at: Option<Span>,
     /// Stands for the sync token until it is known.
     pub(super) marker: &'a str,
 }
@@ -104,11 +117,13 @@ fn one<'a>(text: impl Into<Cow<'a, str>>, origin: Origin<'a>) -> Option<Computed
 }
 
 const fn site(thing: &'static str, span: Option<Span>) -> Origin<'static> {
-    Origin { thing, peer: None, span }
+    Origin { thing, peer: None, span, exact: span.is_some(), written: false }
 }
 
-fn of<'a>(peer: &'a Peer, thing: &'static str, span: Span) -> Origin<'a> {
-    Origin { thing, peer: Some(&peer.name.value), span: Some(span) }
+fn of<'a>(peer: &'a Peer, thing: &'static str, place: impl Into<Place>) -> Origin<'a> {
+    let Place(place) = place.into();
+    let span = place.or(Some(peer.name.span));
+    Origin { thing, peer: Some(&peer.name.value), span, exact: place.is_some(), written: false }
 }
 
 impl<'a> Inputs<'a> {
@@ -116,40 +131,48 @@ impl<'a> Inputs<'a> {
     pub(super) fn phone_value(&self, name: &str) -> Option<Computed<'a>> {
         let first = &self.phone.lines.first()?.peer;
         match name {
-            "server" => one(self.server, server_origin(self.around.site)),
-            "firmware" => one(self.firmware?, site("firmware", None)),
+            "server" => one(self.server, self.server_origin()),
+            "firmware" => one(self.firmware?, site("firmware", self.firmware_at).as_written()),
             "sync" => one(self.marker, site("sync token", None)),
             "phone_password" => {
                 one(password(self.around.key, self.phone), site("phone password", None))
             }
             "register_expires" => {
-                one(register_expires(self.phone, self.around), site("registration time", None))
+                let own = self.phone.lines.first().and_then(|l| l.peer.registrar.as_ref());
+                let place = own.unwrap_or(self.around.registrar).expiry_place.0;
+                one(register_expires(self.phone, self.around), site("registration time", place))
             }
             "nat" => {
                 let peer = self.phone.lines.iter().map(|l| &l.peer).find(|p| p.nat.force_rport);
                 let word = if peer.is_some() { "yes" } else { "no" };
                 let peer = peer.unwrap_or(first);
-                one(word, of(peer, "`nat`", peer.name.span))
+                one(word, of(peer, "`nat`", peer.places.nat))
             }
             "messages" => {
                 let with_box = self.phone.lines.iter().map(|l| &l.peer);
                 let peer = with_box
                     .filter(|p| !p.mailboxes.is_empty())
                     .find(|p| p.vmexten.as_ref().is_some_and(|v| !v.is_empty()))?;
-                one(peer.vmexten.as_deref()?, of(peer, "`vmexten`", peer.name.span))
+                one(
+                    peer.vmexten.as_deref()?,
+                    of(peer, "`vmexten`", peer.places.vmexten).as_written(),
+                )
             }
             "codecs" => Some(Computed {
                 words: Words::First(&first.codecs),
-                origin: of(first, "`allow`", first.name.span),
+                origin: of(first, "`allow`", first.places.codecs),
             }),
-            "dtmf" => one(dtmf(first.dtmf), of(first, "`dtmfmode`", first.name.span)),
+            "dtmf" => one(dtmf(first.dtmf), of(first, "`dtmfmode`", first.places.dtmf)),
             "ntp_server" => {
                 if !self.clock.known {
                     return None;
                 }
-                match self.around.site.ntp_server.as_deref() {
-                    Some(server) => one(server, site("ntp_server", None)),
-                    None => one(self.server, server_origin(self.around.site)),
+                match self.around.site.ntp_server.as_ref() {
+                    Some(server) => {
+                        let origin = site("ntp_server", Some(server.span)).as_written();
+                        one(server.value.as_str(), origin)
+                    }
+                    None => one(self.server, self.server_origin()),
                 }
             }
             name => self.clock_value(name),
@@ -179,37 +202,46 @@ impl<'a> Inputs<'a> {
         let peer = &line.peer;
         let named = peer.name.span;
         match name {
-            "server" => one(self.server, server_origin(self.around.site)),
+            "server" => one(self.server, self.server_origin()),
             "registrar_port" => {
-                let port = registrar(peer, self.around).port;
-                one(port.to_string(), site("SIP port of Asterisk", None))
+                let registrar = registrar(peer, self.around);
+                let origin = site("SIP port of Asterisk", registrar.port_place.0);
+                one(registrar.port.to_string(), origin.as_written())
             }
-            "line_authname" if peer.auth_user.is_some() => {
-                one(peer.auth_user.as_deref()?, of(peer, "user name of the auth", named))
+            "line_authname" if peer.auth_user.is_some() => one(
+                peer.auth_user.as_deref()?,
+                of(peer, "user name of the auth", named).as_written(),
+            ),
+            "line_name" | "line_authname" => {
+                one(peer.name.value.as_str(), of(peer, "name", named).as_written())
             }
-            "line_name" | "line_authname" => one(peer.name.value.as_str(), of(peer, "name", named)),
             "line_password" => {
                 let secret = peer.secret.as_ref().filter(|s| !s.value.reveal().is_empty())?;
-                one(secret.value.reveal(), of(peer, "secret", secret.span))
+                one(secret.value.reveal(), of(peer, "secret", secret.span).as_written())
             }
             "line_label" if !line.label.is_empty() => {
                 let label = peer.tag.as_ref().and_then(|t| t.label.as_ref());
                 let span = label.map_or(named, |l| l.span);
-                one(line.label.as_str(), of(peer, "label", span))
+                one(line.label.as_str(), of(peer, "label", span).as_written())
             }
             "line_displayname" | "line_label" if peer.caller.name.is_empty() => {
-                one(peer.name.value.as_str(), of(peer, "name", named))
+                one(peer.name.value.as_str(), of(peer, "name", named).as_written())
             }
             "line_displayname" | "line_label" => {
-                one(peer.caller.name.as_str(), of(peer, "caller name", named))
+                let origin = of(peer, "caller name", peer.places.caller);
+                one(peer.caller.name.as_str(), origin.as_written())
             }
             _ => None,
         }
     }
-}
 
-fn server_origin(settings: &Site) -> Origin<'static> {
-    site("server address", settings.server_address.as_ref().map(|a| a.span))
+    /// The address that handset.conf names, else the one that Asterisk binds to, else the host's.
+    fn server_origin(&self) -> Origin<'static> {
+        let set = self.around.site.server_address.as_ref().map(|a| a.span);
+        let bound = self.around.registrar.address.filter(|bound| *bound == self.around.server);
+        let bound = bound.and(self.around.registrar.address_place.0);
+        site("server address", set.or(bound)).as_written()
+    }
 }
 
 fn dtmf(mode: Dtmf) -> &'static str {

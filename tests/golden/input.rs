@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use handset::base::{Key, Mac, Secret, Sources, Spanned};
+use handset::base::{Key, Mac, Place, Secret, Sources, Spanned};
 use handset::conf::{self, Entry, Files, Section};
 use handset::family::Surroundings;
-use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Registrar, Tech, Transport};
+use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
 use handset::model::site::{FamilySettings, Pacing, PushMode, ReloadMode, Site, Tftp};
 use handset::model::tag::Tag;
@@ -103,7 +103,7 @@ impl Input {
                 self.timezone.clone_from(&value.value);
                 self.site.timezone = Some(value);
             }
-            "ntp_server" => self.site.ntp_server = Some(value.value),
+            "ntp_server" => self.site.ntp_server = Some(value),
             "statics" => self.statics = list(&value).into_iter().collect(),
             other => panic!("{other}"),
         }
@@ -223,6 +223,7 @@ fn peer(name: Spanned<String>) -> Peer {
         nat: Nat::default(),
         language: String::new(),
         transport: Transport::Udp,
+        places: Places::default(),
     }
 }
 
@@ -234,6 +235,9 @@ fn registrar() -> Registrar {
         min_expiry: 60,
         max_expiry: 3600,
         default_expiry: 120,
+        address_place: Place::default(),
+        port_place: Place::default(),
+        expiry_place: Place::default(),
     }
 }
 

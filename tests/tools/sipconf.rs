@@ -58,12 +58,12 @@ fn peer(n: usize, shape: Shape) -> String {
         }
     };
     let (first, last) = (FIRST[n % FIRST.len()], LAST[n % LAST.len()]);
-    let gap = if n % 7 == 0 { " = " } else { "=" };
+    let gap = if n.is_multiple_of(7) { " = " } else { "=" };
     text += &format!("secret{gap}{:016x}\n", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     text += &format!(
         "callerid=\"{first} {last}\" <{name}>\nmailbox={name}@default\naccountcode=sales\n"
     );
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         text += "disallow=all\nallow=g722\nallow=alaw   ; wide first\n";
     }
     text + "\n"

@@ -114,7 +114,7 @@ impl Endpoints {
         contacts.iter().for_each(|contact| pjsip::add(&mut facts, contact, clock));
         let uris = contacts.into_iter().map(|contact| contact.uri).collect();
         self.has(endpoint.to_owned(), uris, now);
-        Details::Fresh(facts)
+        Details::Fresh(Box::new(facts))
     }
 
     /// An item of the list of all contacts.

@@ -148,7 +148,7 @@ impl Relist {
 
 /// What became of a question for a peer's details.
 pub(super) enum Details {
-    Fresh(PeerFacts),
+    Fresh(Box<PeerFacts>),
     /// There is no such peer.
     Gone,
     /// No answer, or one that cannot be read.

@@ -394,7 +394,8 @@ impl Session {
         let details = match reply {
             Reply::Failed(text) if text.ends_with("not found.") => Details::Gone,
             Reply::Failed(_) | Reply::Item => Details::Unknown,
-            Reply::Done => peer::details(frame).map_or(Details::Unknown, Details::Fresh),
+            Reply::Done => peer::details(frame)
+                .map_or(Details::Unknown, |facts| Details::Fresh(Box::new(facts))),
         };
         self.take_details((&chars(name), Tech::Sip), details, listed, now);
     }
@@ -408,7 +409,7 @@ impl Session {
             return self.finish_list(now);
         }
         match details {
-            Details::Fresh(facts) => self.news.push(AmiNews::Peer(facts)),
+            Details::Fresh(facts) => self.news.push(AmiNews::Peer(*facts)),
             // Whatever the next list says of it, it is not registered.
             Details::Gone => {
                 let (peer, tech) = (peer.0.to_owned(), peer.1);

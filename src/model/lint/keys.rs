@@ -47,9 +47,10 @@ fn known(entry: &Entry) -> bool {
 
 /// Whether a sorted table has the name, in any case.
 fn has(words: &[&str], entry: &Entry) -> bool {
+    let find = |name: &[u8]| words.binary_search_by(|word| word.as_bytes().cmp(name)).is_ok();
     let name = entry.name.as_bytes();
-    let lower = || name.iter().map(u8::to_ascii_lowercase);
-    words.binary_search_by(|word| word.bytes().cmp(lower())).is_ok()
+    // Nearly every name is written in lower case: only the others are copied.
+    find(name) || name.iter().any(u8::is_ascii_uppercase) && find(&name.to_ascii_lowercase())
 }
 
 fn note(entry: &Entry) -> Diagnostic {

@@ -3,7 +3,7 @@
 use super::codecs::{self, Codecs};
 use super::general::Defaults;
 use super::options::{self, NatFlags, is_true};
-use super::{CallerId, Dtmf, Kind, Peer, Tech, Transport, callerid};
+use super::{CallerId, Dtmf, Kind, Peer, Places, Tech, Transport, callerid};
 use crate::base::{Secret, Span, Spanned};
 use crate::conf::{Entry, Section};
 use crate::model::tag::Tag;
@@ -43,6 +43,7 @@ pub(super) struct Draft {
     transport: Option<Transport>,
     /// With each mailbox, whether the section being applied has named it.
     mailboxes: Vec<(String, bool)>,
+    places: Places,
 }
 
 impl Draft {
@@ -69,6 +70,7 @@ impl Draft {
             vmexten: defaults.vmexten.clone(),
             transport: None,
             mailboxes: Vec::new(),
+            places: defaults.places,
         }
     }
 
@@ -89,7 +91,9 @@ impl Draft {
 
     fn option(&mut self, entry: &Entry, nat: &mut Option<NatFlags>, defaults: &Defaults) {
         let value = &*entry.value.chars();
-        match entry.name.chars().to_ascii_lowercase().as_str() {
+        let name = entry.name.chars().to_ascii_lowercase();
+        self.places.note(&name, entry.span);
+        match name.as_str() {
             "type" => self.kind(value, entry.span),
             "host" => self.host(value, entry.span),
             "secret" => self.secret = set(entry).map(|span| Spanned::new(Secret::new(value), span)),
@@ -182,7 +186,25 @@ impl Draft {
             nat: self.nat.nat(),
             language: self.language,
             transport: self.transport.unwrap_or(defaults.transport),
+            places: self.places,
         }
+    }
+}
+
+impl Places {
+    /// Remembers where a setting of chan_sip stands.
+    pub(super) fn note(&mut self, name: &str, span: Span) {
+        let place = match name {
+            "callerid" | "fullname" | "trunkname" => &mut self.caller,
+            "allow" | "disallow" => &mut self.codecs,
+            "dtmfmode" => &mut self.dtmf,
+            "mailbox" | "hasvoicemail" => &mut self.mailboxes,
+            "vmexten" => &mut self.vmexten,
+            "nat" => &mut self.nat,
+            "language" => &mut self.language,
+            _ => return,
+        };
+        *place = span.into();
     }
 }
 

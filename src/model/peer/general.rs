@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::codecs::{self, Codecs};
 use super::options::{self, NatFlags, is_false, is_true};
-use super::{Dtmf, Registrar, Transport};
-use crate::base::Span;
+use super::{Dtmf, Places, Registrar, Transport};
+use crate::base::{Place, Span};
 use crate::conf::{Entry, Section};
 
 /// What a peer starts from.
@@ -18,6 +18,7 @@ pub(super) struct Defaults {
     pub(super) transport: Transport,
     pub(super) tcp: bool,
     pub(super) tls: bool,
+    pub(super) places: Places,
 }
 
 /// What `[general]` says.
@@ -54,6 +55,10 @@ struct Reading {
     realm: String,
     expiries: [u32; 3],
     bad_addresses: Vec<Span>,
+    places: Places,
+    address_place: Place,
+    port_place: Place,
+    expiry_place: Place,
 }
 
 impl Default for Reading {
@@ -73,6 +78,10 @@ impl Default for Reading {
             realm: "asterisk".into(),
             expiries: EXPIRIES,
             bad_addresses: Vec::new(),
+            places: Places::default(),
+            address_place: Place::default(),
+            port_place: Place::default(),
+            expiry_place: Place::default(),
         }
     }
 }
@@ -80,7 +89,9 @@ impl Default for Reading {
 impl Reading {
     fn apply(&mut self, entry: &Entry) {
         let value = &*entry.value.chars();
-        match entry.name.chars().to_ascii_lowercase().as_str() {
+        let name = entry.name.chars().to_ascii_lowercase();
+        self.note(&name, entry.span);
+        match name.as_str() {
             "allow" => drop(codecs::update(&mut self.codecs, value, true)),
             "disallow" => drop(codecs::update(&mut self.codecs, value, false)),
             "dtmfmode" => self.dtmf = options::dtmf(value).unwrap_or_default(),
@@ -101,9 +112,22 @@ impl Reading {
         }
     }
 
+    fn note(&mut self, name: &str, span: Span) {
+        match name {
+            "bindport" => self.port_place = span.into(),
+            "maxexpiry" | "maxexpirey" => self.expiry_place = span.into(),
+            // Its `callerid` is no default of peers.
+            "callerid" | "fullname" | "trunkname" | "mailbox" | "hasvoicemail" => {}
+            name => self.places.note(name, span),
+        }
+    }
+
     fn bind(&mut self, value: &str, span: Span) {
         match options::address(value) {
-            Some((ip, port)) => (self.address, self.address_port) = (Some(ip), port),
+            Some((ip, port)) => {
+                (self.address, self.address_port) = (Some(ip), port);
+                self.address_place = span.into();
+            }
             None => self.bad_addresses.push(span),
         }
     }
@@ -145,6 +169,13 @@ impl Reading {
                 min_expiry,
                 max_expiry,
                 default_expiry,
+                address_place: self.address_place,
+                port_place: match self.port {
+                    Some(_) => self.port_place,
+                    None if self.address_port.is_some() => self.address_place,
+                    None => Place::default(),
+                },
+                expiry_place: self.expiry_place,
             },
             defaults: Defaults {
                 transport: self.primary(),
@@ -155,6 +186,7 @@ impl Reading {
                 vmexten: self.vmexten,
                 tcp: self.tcp,
                 tls: self.tls,
+                places: self.places,
             },
             bad_addresses: self.bad_addresses,
         }

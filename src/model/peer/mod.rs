@@ -23,7 +23,7 @@ pub use pjsip::{PjsipReading, from_pjsip};
 pub use sip::{CODES, Refused, SipReading, from_sip};
 
 pub use crate::base::Tech;
-use crate::base::{Secret, Spanned};
+use crate::base::{Place, Secret, Spanned};
 use crate::model::tag::Tag;
 
 /// One account. Whatever is missing here, Asterisk's own default has been put in.
@@ -64,6 +64,28 @@ pub struct Peer {
     pub language: String,
     /// `transport`: the first one that is allowed.
     pub transport: Transport,
+    /// Where its settings stand.
+    pub places: Places,
+}
+
+/// Where the settings of a peer stand that are lists or made of several; empty where Asterisk's own
+/// default holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    /// The last of `callerid`, `fullname`, `trunkname` that set the name.
+    pub caller: Place,
+    /// The last `allow` or `disallow`.
+    pub codecs: Place,
+    /// `dtmfmode`.
+    pub dtmf: Place,
+    /// The last `mailbox`.
+    pub mailboxes: Place,
+    /// `vmexten`.
+    pub vmexten: Place,
+    /// The last `nat`; of chan_pjsip the option that decided.
+    pub nat: Place,
+    /// `language`.
+    pub language: Place,
 }
 
 /// `type=`.
@@ -141,4 +163,10 @@ pub struct Registrar {
     pub max_expiry: u32,
     /// `defaultexpiry`, seconds.
     pub default_expiry: u32,
+    /// Where the address stands.
+    pub address_place: Place,
+    /// Where the port stands.
+    pub port_place: Place,
+    /// Where the longest of the expiries stands.
+    pub expiry_place: Place,
 }

@@ -104,6 +104,23 @@ fn general_gives_defaults_that_a_peer_overrides() {
 }
 
 #[test]
+fn settings_know_where_they_stand_and_do_not_differ_by_it() {
+    let line = |place: crate::base::Place| place.0.map(|span| span.line);
+    let text = "[general]\nnat=no\nlanguage=de\n[t](!)\nallow=alaw\ncallerid=A <1>\n[a](t)\n\
+                type=friend\nvmexten=*97\nfullname=B\nlanguage=fr\nmailbox=1@a\n";
+    let peer = only(text);
+    let Places { caller, codecs, dtmf, mailboxes, vmexten, nat, language } = peer.places;
+    let found = [caller, codecs, dtmf, mailboxes, vmexten, nat, language].map(line);
+    assert_eq!(found, [Some(10), Some(5), None, Some(12), Some(9), Some(2), Some(11)]);
+    let moved = only(&format!(";\n{text}"));
+    assert_eq!((line(moved.places.nat), &moved), (Some(3), &peer));
+    assert_eq!(
+        format!("{:?}", registrar("[general]\nbindport=5070\n")),
+        format!("{:?}", registrar("[general]\n\nbindport=5070\n"))
+    );
+}
+
+#[test]
 fn only_the_first_general_counts() {
     let text = "[GENERAL]\nlanguage=de\n[general]\nlanguage=fr\n[a]\ntype=friend\n";
     assert_eq!(only(text).language, "de");

@@ -124,7 +124,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Host,
         default: "none",
         doc: "The time server of the phones. Unset: server_address.",
-        set: |site, value| put(&mut site.ntp_server, host(value).map(Some)),
+        set: |site, value| put(&mut site.ntp_server, host(value).map(|v| Some(value.spanned(v)))),
     },
     Key {
         section: "general",

@@ -46,7 +46,7 @@ pub struct Site {
     /// `families_dir`, default `families` beside handset.conf: overrides of the built-in families.
     pub families_dir: PathBuf,
     /// `ntp_server`: default `server_address`.
-    pub ntp_server: Option<String>,
+    pub ntp_server: Option<Spanned<String>>,
     /// `push`.
     pub push: PushMode,
     /// `asterisk_reload`.

@@ -52,7 +52,7 @@ fn every_key_is_read() {
     );
     assert_eq!(site.export_dir.as_deref(), Some(Path::new("/srv/pbx/out")));
     assert_eq!(site.timezone.unwrap().as_str(), "Europe/Berlin");
-    assert_eq!(site.ntp_server.as_deref(), Some("ntp.example.org"));
+    assert_eq!(site.ntp_server.as_ref().map(|s| s.value.as_str()), Some("ntp.example.org"));
     assert_eq!((site.push, site.reload), (PushMode::Manual, ReloadMode::Wait));
     assert_eq!((site.site_key.to_str(), site.default_family.as_str()), (Some("/k"), "spa"));
     assert_eq!(site.families_dir, Path::new("/srv/pbx/f"));

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use super::super::codecs::{self, Codecs};
 use super::super::options;
-use super::super::{Dtmf, Kind, Nat, Peer, Registrar, Tech, Transport, callerid};
+use super::super::{Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport, callerid};
 use super::All;
 use super::codes;
 use super::keys::Type;
-use super::object::{Object, Objects};
-use crate::base::{Diagnostic, Secret, Spanned};
+use super::object::{Field, Object, Objects};
+use crate::base::{Diagnostic, Place, Secret, Spanned};
 use crate::model::tag::Tag;
 
 /// chan_pjsip's own expiries in seconds: the least, the most, the one that is taken when none is
@@ -61,6 +61,30 @@ impl<'o, 'a> Account<'o, 'a> {
             nat: nat(endpoint),
             language: endpoint.text("language").to_owned(),
             transport,
+            places: self.places(),
+        }
+    }
+
+    /// Where the settings stand, in the order in which they are looked for.
+    fn places(&self) -> Places {
+        let endpoint = |keys: &[&str]| {
+            let fields = last_of(self.endpoint, keys);
+            fields.map(|field| field.span.into()).unwrap_or_default()
+        };
+        let both = |key: &str| {
+            let objects = [Some(self.endpoint), self.aor].into_iter().flatten();
+            let mut fields = objects.filter_map(|object| object.last(key));
+            fields.find(|field| !field.value.is_empty()).map(|f| f.span.into())
+        };
+        let global = || self.all.global().map(|g| at(g, "default_voicemail_extension"));
+        Places {
+            caller: endpoint(&["callerid"]),
+            codecs: endpoint(&["allow", "disallow"]),
+            dtmf: endpoint(&["dtmf_mode"]),
+            mailboxes: both("mailboxes").unwrap_or_default(),
+            vmexten: both("voicemail_extension").or_else(global).unwrap_or_default(),
+            nat: endpoint(&["force_rport", "rewrite_contact"]),
+            language: endpoint(&["language"]),
         }
     }
 
@@ -87,7 +111,19 @@ impl<'o, 'a> Account<'o, 'a> {
         let [min_expiry, max_expiry, default_expiry] =
             EXPIRIES.map(|(key, default)| self.aor.map_or(default, |aor| aor.number(key, default)));
         let realm = realm.map_or_else(|| self.all.realm(), str::to_owned);
-        let registrar = Registrar { address, port, realm, min_expiry, max_expiry, default_expiry };
+        let bound_at = bound_at(named.or_else(|| self.all.transport()));
+        let expiry_place = self.aor.map_or(Place::default(), |aor| at(aor, "maximum_expiration"));
+        let registrar = Registrar {
+            address,
+            port,
+            realm,
+            min_expiry,
+            max_expiry,
+            default_expiry,
+            address_place: bound_at,
+            port_place: bound_at,
+            expiry_place,
+        };
         (registrar, transport)
     }
 
@@ -240,6 +276,20 @@ pub(super) fn bound(transport: Option<&Object<'_>>) -> (Option<IpAddr>, u16, Tra
         None => (None, None),
     };
     (address.filter(|ip| !ip.is_unspecified()), port.unwrap_or(usual), kind)
+}
+
+/// Where [`bound`] has its answer from.
+pub(super) fn bound_at(transport: Option<&Object<'_>>) -> Place {
+    transport.map_or(Place::default(), |object| at(object, "bind"))
+}
+
+fn at(object: &Object<'_>, key: &str) -> Place {
+    Place(object.last(key).map(|field| field.span))
+}
+
+/// The last field of one of these keys.
+fn last_of<'o, 'a>(object: &'o Object<'a>, keys: &[&str]) -> Option<&'o Field<'a>> {
+    object.fields.iter().rev().find(|field| keys.iter().any(|key| field.is(key)))
 }
 
 pub(super) fn protocol(transport: &Object<'_>) -> Transport {

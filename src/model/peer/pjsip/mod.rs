@@ -29,7 +29,7 @@ use self::object::{Object, Objects};
 use self::wizard::Made;
 use super::spoilt::spoilt;
 use super::{Peer, Refused, Registrar};
-use crate::base::{Code, Diagnostic, Span};
+use crate::base::{Code, Diagnostic, Place, Span};
 use crate::conf::{Conf, Section};
 use crate::model::tag::Tag;
 
@@ -166,6 +166,9 @@ impl<'a> All<'a> {
             min_expiry: 60,
             max_expiry: 7200,
             default_expiry: 3600,
+            address_place: account::bound_at(self.transport()),
+            port_place: account::bound_at(self.transport()),
+            expiry_place: Place::default(),
         }
     }
 }

@@ -49,6 +49,21 @@ fn check_names(text: &str, expected: &[&str]) {
 }
 
 #[test]
+fn settings_know_where_they_stand() {
+    let peer = only(
+        "[t](!)\nallow=alaw\n[101](t)\ntype=endpoint\nauth=101\naors=101\ncallerid=A <1>\n\
+         rewrite_contact=yes\n[101]\ntype=auth\nusername=101\npassword=x\n\
+         [101]\ntype=aor\nmax_contacts=1\nmailboxes=1@a\nmaximum_expiration=600\n",
+    );
+    let places = peer.places;
+    let found = [places.caller, places.codecs, places.dtmf, places.mailboxes, places.nat]
+        .map(|place| place.0.map(|span| span.line));
+    assert_eq!(found, [Some(7), Some(2), None, Some(16), Some(8)]);
+    let expiry = peer.registrar.unwrap().expiry_place.0.map(|span| span.line);
+    assert_eq!(expiry, Some(17));
+}
+
+#[test]
 fn an_endpoint_with_auth_aor_and_transport_is_a_peer() {
     let text = format!(
         "[global]\ntype=global\ndefault_realm=pbx\ndefault_voicemail_extension=*97\n\
