@@ -49,5 +49,6 @@ pub static CODES: &[&[&base::Code]] = &[
     model::lint::CODES,
     model::phone::CODES,
     family::CODES,
+    daemon::look::CODES,
     daemon::source::CODES,
 ];

@@ -53,7 +53,11 @@ pub(super) fn run(args: &Args, options: &Check) -> u8 {
     } else {
         print(&all, &reading.sources, options.short);
         if !options.short {
-            output::line(format!("{phones} phones, {errors} errors, {warnings} warnings"));
+            let count =
+                |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            let text = [count(phones, "phone"), count(errors, "error"), count(warnings, "warning")]
+                .join(", ");
+            output::line(text);
         }
     }
     verdict(errors, warnings, options.strict)

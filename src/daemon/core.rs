@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::catalog::{Askers, Served};
 use super::event::Order;
-use super::source::Look;
+use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Tech, Time};
 use crate::control::Answer;

@@ -12,6 +12,7 @@ pub mod disk;
 pub mod event;
 pub mod export;
 pub mod journal;
+pub mod look;
 pub mod net;
 mod news;
 pub mod rewrite;

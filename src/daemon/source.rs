@@ -5,44 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::asterisk::{self, Asterisk};
 use super::disk::{Closure, Disk};
-use super::stable::{self, Stamp};
-use super::store::Decided;
-use super::{decide, sitekey};
-use crate::base::{Code, Diagnostic, FileId, Key, Level, Mac, Sources, Time};
+use super::sitekey;
+use super::stable::Stamp;
+use crate::base::{Code, Diagnostic, Key, Level, Sources, Time};
 use crate::conf::{self, Status};
-use crate::control::Message;
 use crate::family::{self, Library, Surroundings};
 use crate::model::phone::{Assembly, ModelFacts, Phone};
 use crate::model::site::Site;
-use crate::model::{phone, site, tag};
+use crate::model::{phone, site};
 use crate::plan::build::{self, Built, Cache};
 use crate::plan::generation::Generation;
-use crate::plan::guard;
 
 /// All codes of this module.
-pub static CODES: &[&Code] = &[&SITE_KEY, &ADDRESS, &STATIC_ROOT];
-
-static SITE_KEY: Code = Code {
-    id: "H0602",
-    title: "the site key cannot be used",
-    explain: "Every token and phone password comes from the site key, a 0600 file beside handset.conf \
-              that is made once. A lost or changed key would restart every phone and change every \
-              phone password: bring the old file back from the backup. Only if it is gone for good, \
-              remove the state directory; a new key is made then.",
-};
-
-static ADDRESS: Code = Code {
-    id: "H0603",
-    title: "server_address or timezone is not what was decided",
-    explain: "Without the setting, the host's only global address and its time zone are taken at the \
-              first start and kept, so that a change of interfaces never changes the phones' files. \
-              Write the one that is meant into handset.conf.",
-};
+pub static CODES: &[&Code] = &[&STATIC_ROOT];
 
 static STATIC_ROOT: Code = Code {
     id: "H0604",
@@ -60,31 +39,6 @@ pub struct Basis {
     pub timezone: String,
     /// The site key.
     pub key: Key,
-}
-
-/// What a look found, ready for the core.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// handset.conf, the last good one.
-    pub site: Arc<Site>,
-    /// The families with their overrides.
-    pub families: Arc<Library>,
-    /// What the sources make.
-    pub built: Arc<Generation>,
-    /// Why it must not be offered.
-    pub hold: Option<String>,
-    /// Phones that keep their last good files, and why.
-    pub held: BTreeMap<Mac, String>,
-    /// A phone that was served is held back: Asterisk must not load what it could not follow.
-    pub unfit: bool,
-    /// What is wrong.
-    pub messages: Vec<Message>,
-    /// The identity of sip.conf's content.
-    pub fingerprint: String,
-    /// When this content was first seen.
-    pub at: Time,
-    /// What was decided for the site.
-    pub decided: Decided,
 }
 
 /// Everything that one reading of the files gives, before a generation is made of it.
@@ -264,7 +218,7 @@ impl Reading {
 
     /// A number that changes when anything does that the files of phones other than their peers
     /// depend on.
-    fn surroundings(&self, basis: &Basis) -> u64 {
+    pub(super) fn surroundings(&self, basis: &Basis) -> u64 {
         let Basis { server, timezone, key } = basis;
         let key = sitekey::fingerprint(key);
         let text = format!(
@@ -273,204 +227,4 @@ impl Reading {
         );
         fingerprint(&(text, self.overrides))
     }
-}
-
-/// Looks again and again, and keeps what need not be made anew.
-pub struct Source {
-    config: PathBuf,
-    cache: Cache,
-    cached_for: u64,
-    site: Option<Site>,
-    fingerprint: String,
-    since: Time,
-}
-
-impl Source {
-    /// Looks at what `config` names.
-    pub fn new(config: PathBuf) -> Self {
-        Self {
-            config,
-            cache: Cache::new(),
-            cached_for: 0,
-            site: None,
-            fingerprint: String::new(),
-            since: Time::default(),
-        }
-    }
-
-    /// One look. Blocks.
-    pub fn look(
-        &mut self,
-        previous: &Generation,
-        decided: &Decided,
-        accepted: Option<&str>,
-        now: Time,
-    ) -> (Look, Closure) {
-        let stable::Look { value: mut reading, settled } =
-            stable::stable(|| read(&self.config, None));
-        let unsettled = (!settled).then(|| "the files are still being written".to_owned());
-        let site_hold = reading.site_error.then(|| {
-            // The last good settings stay in force as a whole.
-            if let Some(good) = &self.site {
-                reading.site = good.clone();
-            }
-            "handset.conf has an error: correct it".to_owned()
-        });
-        if site_hold.is_none() {
-            self.site = Some(reading.site.clone());
-        }
-        let fingerprint = reading.asterisk.fingerprint();
-        if fingerprint != self.fingerprint {
-            (self.fingerprint, self.since) = (fingerprint.clone(), now);
-        }
-        let (decided, basis) = self.basis(&mut reading, decided);
-        let hold;
-        let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
-        match basis {
-            Ok(basis) => {
-                let made = self.build(&reading, &basis, previous, now);
-                name_held(&made.held, &made.diagnostics, &reading, &mut held);
-                let reason = guard::hold(
-                    Some(previous),
-                    &made.generation,
-                    &look(&reading, previous),
-                    accepted == Some(&fingerprint),
-                );
-                hold = site_hold.or(unsettled).or(reason);
-                reading.diagnostics.extend(made.diagnostics);
-                built = Arc::new(made.generation);
-            }
-            Err(why) => hold = Some(why),
-        }
-        let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
-        let look = Look {
-            site: Arc::new(reading.site),
-            families: Arc::new(reading.families),
-            built,
-            hold,
-            held,
-            unfit,
-            messages: messages(&reading.diagnostics, &reading.sources),
-            fingerprint,
-            at: self.since,
-            decided,
-        };
-        (look, reading.closure)
-    }
-
-    fn build(
-        &mut self,
-        reading: &Reading,
-        basis: &Basis,
-        previous: &Generation,
-        now: Time,
-    ) -> Built {
-        let surroundings = reading.surroundings(basis);
-        if surroundings != self.cached_for {
-            self.cache.clear();
-            self.cached_for = surroundings;
-        }
-        reading.build(basis, previous.id + 1, now, previous, &mut self.cache)
-    }
-
-    /// What has to be known before any file can be made: address, zone, key.
-    fn basis(&self, reading: &mut Reading, decided: &Decided) -> (Decided, Result<Basis, String>) {
-        let mut next = decided.clone();
-        let warn = |said: &mut Vec<Diagnostic>, text: String| {
-            said.push(Diagnostic::warning(&ADDRESS, text));
-        };
-        let server = match decide::server_address(
-            &reading.site,
-            &reading.asterisk.registrar,
-            decided.server_address,
-        ) {
-            Ok((address, note)) => {
-                if let Some(text) = note {
-                    warn(&mut reading.diagnostics, text);
-                }
-                address
-            }
-            Err(why) => {
-                reading.diagnostics.push(Diagnostic::error(&ADDRESS, why.clone()));
-                return (next, Err(why));
-            }
-        };
-        let (zone, note) = decide::timezone(&reading.site, decided.timezone.as_deref());
-        if let Some(text) = note {
-            warn(&mut reading.diagnostics, text);
-        }
-        next.server_address = Some(server);
-        next.timezone = Some(zone.clone());
-        match sitekey::load_or_create(&reading.site.site_key, decided.key) {
-            Ok(found) => {
-                let exposed = found
-                    .warning
-                    .map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
-                reading.diagnostics.extend(exposed);
-                next.key = Some(sitekey::fingerprint(&found.key));
-                (next, Ok(Basis { server, timezone: zone, key: found.key }))
-            }
-            Err(error) => {
-                reading.diagnostics.push(Diagnostic::error(&SITE_KEY, error.to_string()));
-                (next, Err(format!("the site key cannot be used: {error}")))
-            }
-        }
-    }
-}
-
-/// What the guard looks at.
-fn look(reading: &Reading, previous: &Generation) -> guard::Look {
-    let had =
-        |tech| previous.phones.values().flat_map(|part| &part.lines).any(|line| line.tech == tech);
-    guard::Look {
-        unfit: reading.asterisk.unfit(had),
-        incomplete: reading.asterisk.incomplete(&reading.sources),
-        peers: reading.asterisk.peers.len(),
-        tagged: reading.phones.phones.len() + reading.phones.held.len(),
-    }
-}
-
-/// Says for each phone whose files could not be made what the first error about it was.
-fn name_held(
-    held: &BTreeSet<Mac>,
-    said: &[Diagnostic],
-    reading: &Reading,
-    names: &mut BTreeMap<Mac, String>,
-) {
-    for mac in held {
-        let Some(phone) = reading.phones.phones.get(mac) else { continue };
-        let spans: BTreeSet<(FileId, u32)> = phone
-            .lines
-            .iter()
-            .flat_map(|l| {
-                let peer = &l.peer;
-                let secret = peer.secret.as_ref().map(|s| s.span);
-                [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)]
-                    .into_iter()
-                    .flatten()
-            })
-            .map(|s| (s.file, s.line))
-            .collect();
-        let about = |d: &&Diagnostic| {
-            d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)))
-        };
-        let why = said
-            .iter()
-            .find(about)
-            .map_or("its files could not be made; see handset check".to_owned(), |d| {
-                d.message.clone()
-            });
-        names.insert(*mac, why);
-    }
-}
-
-fn messages(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Message> {
-    let message = |d: &Diagnostic| Message {
-        code: d.code.id.into(),
-        level: d.level,
-        place: d.span.map(|span| sources.place(span)),
-        message: d.message.clone(),
-        help: d.help.clone(),
-    };
-    diagnostics.iter().map(message).collect()
 }

@@ -29,6 +29,8 @@ pub struct Decided {
     pub timezone: Option<String>,
     /// The fingerprint of the site key.
     pub key: Option<Digest>,
+    /// The raw keys that phones were ever offered, as `section/key`.
+    pub raw_keys: std::collections::BTreeSet<String>,
     /// The fingerprint of the sip.conf that Asterisk is known to have loaded.
     pub loaded: Option<String>,
 }

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod generation;
 pub mod guard;
 pub mod intents;
+pub mod kept;
 pub mod observed;
 pub mod offer;
 pub mod reconcile;

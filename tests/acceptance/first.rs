@@ -75,6 +75,34 @@ async fn strangers_are_listed_with_the_tag_to_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slip_in_a_tag_takes_no_phone_its_files() {
+    let site = Site::start(&phones(2)).await;
+    let own = site.own_file(2).unwrap();
+    site.edit(&mac(2), "00:18:b9:00:00:0");
+    site.until("it is told", SOON, |site| {
+        site.status().diagnostics.iter().any(|d| d.code == "H0201")
+    })
+    .await;
+    assert_eq!(site.own_file(2), Some(own));
+    let detail = site.phone(2).detail.unwrap();
+    assert!(detail.contains("its last good files are served"), "{detail}");
+    assert!(site.phone(1).detail.is_none_or(|d| !d.contains("last good")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_raw_key_is_reported() {
+    let mut site = Site::prepare(&phones(1));
+    site.sections = "speed_line2=8500".into();
+    site.run().await;
+    assert!(site.own_file(1).unwrap().contains("speed_line2: \"8500\""));
+    site.sections = String::new();
+    site.write_config();
+    let told = |site: &Site| site.status().diagnostics.into_iter().find(|d| d.code == "H0605");
+    site.until("it is reported", SOON, |site| told(site).is_some()).await;
+    assert!(told(&site).unwrap().help.unwrap().contains("speed_line2 ="));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_bad_phone_holds_back_only_itself() {
     let long = "x".repeat(32);
     let sip_conf = phones(2) + &phone(3).replace("hush-103-hush", &long);

@@ -1,0 +1,315 @@
+//! One look after the other: what was read becomes a generation, unless it has to be held back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::disk::Closure;
+use super::source::{Basis, Reading, read};
+use super::stable;
+use super::store::Decided;
+use super::{decide, sitekey};
+use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
+use crate::control::Message;
+use crate::family::{Library, Role};
+use crate::model::site::Site;
+use crate::model::tag;
+use crate::plan::build::{Built, Cache};
+use crate::plan::generation::Generation;
+use crate::plan::{guard, kept};
+
+/// All codes of this module.
+pub static CODES: &[&Code] = &[&SITE_KEY, &ADDRESS, &WITHDRAWN];
+
+static WITHDRAWN: Code = Code {
+    id: "H0605",
+    title: "a raw key was withdrawn",
+    explain: "A phone keeps in its flash what a file set once, also when the key is gone from the file. \
+              Write the key with its default, or an empty value, where it was set; the message names the \
+              value. Keys that handset always writes go back to their default by themselves.",
+};
+
+static SITE_KEY: Code = Code {
+    id: "H0602",
+    title: "the site key cannot be used",
+    explain: "Every token and phone password comes from the site key, a 0600 file beside handset.conf \
+              that is made once. A lost or changed key would restart every phone and change every \
+              phone password: bring the old file back from the backup. Only if it is gone for good, \
+              remove the state directory; a new key is made then.",
+};
+
+static ADDRESS: Code = Code {
+    id: "H0603",
+    title: "server_address or timezone is not what was decided",
+    explain: "Without the setting, the host's only global address and its time zone are taken at the \
+              first start and kept, so that a change of interfaces never changes the phones' files. \
+              Write the one that is meant into handset.conf.",
+};
+
+/// What a look found, ready for the core.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// handset.conf, the last good one.
+    pub site: Arc<Site>,
+    /// The families with their overrides.
+    pub families: Arc<Library>,
+    /// What the sources make.
+    pub built: Arc<Generation>,
+    /// Why it must not be offered.
+    pub hold: Option<String>,
+    /// Phones that keep their last good files, and why.
+    pub held: BTreeMap<Mac, String>,
+    /// A phone that was served is held back: Asterisk must not load what it could not follow.
+    pub unfit: bool,
+    /// What is wrong.
+    pub messages: Vec<Message>,
+    /// The identity of sip.conf's content.
+    pub fingerprint: String,
+    /// When this content was first seen.
+    pub at: Time,
+    /// What was decided for the site.
+    pub decided: Decided,
+}
+
+/// Looks again and again, and keeps what need not be made anew.
+pub struct Source {
+    config: PathBuf,
+    cache: Cache,
+    cached_for: u64,
+    site: Option<Site>,
+    fingerprint: String,
+    since: Time,
+}
+
+impl Source {
+    /// Looks at what `config` names.
+    pub fn new(config: PathBuf) -> Self {
+        Self {
+            config,
+            cache: Cache::new(),
+            cached_for: 0,
+            site: None,
+            fingerprint: String::new(),
+            since: Time::default(),
+        }
+    }
+
+    /// One look. Blocks.
+    pub fn look(
+        &mut self,
+        previous: &Generation,
+        decided: &Decided,
+        accepted: Option<&str>,
+        now: Time,
+    ) -> (Look, Closure) {
+        let stable::Look { value: mut reading, settled } =
+            stable::stable(|| read(&self.config, None));
+        let unsettled = (!settled).then(|| "the files are still being written".to_owned());
+        let site_hold = reading.site_error.then(|| {
+            // The last good settings stay in force as a whole.
+            if let Some(good) = &self.site {
+                reading.site = good.clone();
+            }
+            "handset.conf has an error: correct it".to_owned()
+        });
+        if site_hold.is_none() {
+            self.site = Some(reading.site.clone());
+        }
+        let fingerprint = reading.asterisk.fingerprint();
+        if fingerprint != self.fingerprint {
+            (self.fingerprint, self.since) = (fingerprint.clone(), now);
+        }
+        let tagged = |mac| {
+            reading.phones.phones.contains_key(&mac) || reading.phones.held.contains_key(&mac)
+        };
+        let spoilt = kept::spoilt(previous, tagged, &reading.asterisk.peers, &reading.diagnostics);
+        reading.phones.held.extend(spoilt);
+        let (mut decided, basis) = self.basis(&mut reading, decided);
+        let hold;
+        let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
+        match basis {
+            Ok(basis) => {
+                let made = self.build(&reading, &basis, previous, now);
+                name_held(&made.held, &made.diagnostics, &reading, &mut held);
+                let reason = guard::hold(
+                    Some(previous),
+                    &made.generation,
+                    &look(&reading, previous),
+                    accepted == Some(&fingerprint),
+                );
+                hold = site_hold.or(unsettled).or(reason);
+                reading.diagnostics.extend(made.diagnostics);
+                built = Arc::new(made.generation);
+                let raw_keys = kept::raw_keys(&reading.site);
+                reading.diagnostics.extend(withdrawn(
+                    &decided.raw_keys,
+                    &raw_keys,
+                    &reading,
+                    &built,
+                ));
+                if hold.is_none() {
+                    decided.raw_keys.extend(raw_keys);
+                }
+            }
+            Err(why) => hold = Some(why),
+        }
+        let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
+        let look = Look {
+            site: Arc::new(reading.site),
+            families: Arc::new(reading.families),
+            built,
+            hold,
+            held,
+            unfit,
+            messages: messages(&reading.diagnostics, &reading.sources),
+            fingerprint,
+            at: self.since,
+            decided,
+        };
+        (look, reading.closure)
+    }
+
+    fn build(
+        &mut self,
+        reading: &Reading,
+        basis: &Basis,
+        previous: &Generation,
+        now: Time,
+    ) -> Built {
+        let surroundings = reading.surroundings(basis);
+        if surroundings != self.cached_for {
+            self.cache.clear();
+            self.cached_for = surroundings;
+        }
+        reading.build(basis, previous.id + 1, now, previous, &mut self.cache)
+    }
+
+    /// What has to be known before any file can be made: address, zone, key.
+    fn basis(&self, reading: &mut Reading, decided: &Decided) -> (Decided, Result<Basis, String>) {
+        let mut next = decided.clone();
+        let warn = |said: &mut Vec<Diagnostic>, text: String| {
+            said.push(Diagnostic::warning(&ADDRESS, text));
+        };
+        let server = match decide::server_address(
+            &reading.site,
+            &reading.asterisk.registrar,
+            decided.server_address,
+        ) {
+            Ok((address, note)) => {
+                if let Some(text) = note {
+                    warn(&mut reading.diagnostics, text);
+                }
+                address
+            }
+            Err(why) => {
+                reading.diagnostics.push(Diagnostic::error(&ADDRESS, why.clone()));
+                return (next, Err(why));
+            }
+        };
+        let (zone, note) = decide::timezone(&reading.site, decided.timezone.as_deref());
+        if let Some(text) = note {
+            warn(&mut reading.diagnostics, text);
+        }
+        next.server_address = Some(server);
+        next.timezone = Some(zone.clone());
+        match sitekey::load_or_create(&reading.site.site_key, decided.key) {
+            Ok(found) => {
+                let exposed = found
+                    .warning
+                    .map(|exposed| Diagnostic::warning(&SITE_KEY, exposed.to_string()));
+                reading.diagnostics.extend(exposed);
+                next.key = Some(sitekey::fingerprint(&found.key));
+                (next, Ok(Basis { server, timezone: zone, key: found.key }))
+            }
+            Err(error) => {
+                reading.diagnostics.push(Diagnostic::error(&SITE_KEY, error.to_string()));
+                (next, Err(format!("the site key cannot be used: {error}")))
+            }
+        }
+    }
+}
+
+/// What the guard looks at.
+fn look(reading: &Reading, previous: &Generation) -> guard::Look {
+    let had =
+        |tech| previous.phones.values().flat_map(|part| &part.lines).any(|line| line.tech == tech);
+    guard::Look {
+        unfit: reading.asterisk.unfit(had),
+        incomplete: reading.asterisk.incomplete(&reading.sources),
+        peers: reading.asterisk.peers.len(),
+        tagged: reading.phones.phones.len() + reading.phones.held.len(),
+    }
+}
+
+/// Reports raw keys that are set no more and that phones keep.
+fn withdrawn(
+    offered: &BTreeSet<String>,
+    now: &BTreeSet<String>,
+    reading: &Reading,
+    built: &Generation,
+) -> Vec<Diagnostic> {
+    let written = |section: &str, key: &str| {
+        let name = section.split('/').next().unwrap_or_default();
+        let part = built.phones.values().find(|part| part.family == name);
+        let own = part
+            .and_then(|part| part.chosen(false)?.artifacts.iter().find(|a| a.role == Role::Own));
+        let (Some(family), Some(own)) = (reading.families.get(name), own) else { return false };
+        family.keys(own).iter().any(|(known, ..)| known.eq_ignore_ascii_case(key))
+    };
+    let report = |name: &str| {
+        let (section, key) = name.rsplit_once('/').unwrap_or_default();
+        let family = reading.families.get(section.split('/').next().unwrap_or_default());
+        let reset = family.and_then(|f| f.reset(key)).unwrap_or_default();
+        let text = format!(
+            "`{key}` was set in [{section}] and is not any more: phones that had it keep it"
+        );
+        let help = format!("write `{key} = {reset}` in [{section}] to take it away from them");
+        Diagnostic::warning(&WITHDRAWN, text).help(help)
+    };
+    kept::withdrawn(offered, now, written).into_iter().map(report).collect()
+}
+
+/// Says for each phone whose files could not be made what the first error about it was.
+fn name_held(
+    held: &BTreeSet<Mac>,
+    said: &[Diagnostic],
+    reading: &Reading,
+    names: &mut BTreeMap<Mac, String>,
+) {
+    for mac in held {
+        let Some(phone) = reading.phones.phones.get(mac) else { continue };
+        let spans: BTreeSet<(FileId, u32)> = phone
+            .lines
+            .iter()
+            .flat_map(|l| {
+                let peer = &l.peer;
+                let secret = peer.secret.as_ref().map(|s| s.span);
+                [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)]
+                    .into_iter()
+                    .flatten()
+            })
+            .map(|s| (s.file, s.line))
+            .collect();
+        let about = |d: &&Diagnostic| {
+            d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)))
+        };
+        let why = said
+            .iter()
+            .find(about)
+            .map_or("its files could not be made; see handset check".to_owned(), |d| {
+                d.message.clone()
+            });
+        names.insert(*mac, why);
+    }
+}
+
+fn messages(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Message> {
+    let message = |d: &Diagnostic| Message {
+        code: d.code.id.into(),
+        level: d.level,
+        place: d.span.map(|span| sources.place(span)),
+        message: d.message.clone(),
+        help: d.help.clone(),
+    };
+    diagnostics.iter().map(message).collect()
+}
