@@ -30,9 +30,6 @@ pub static PROFILE: Code = Code {
 /// Files and remarks, or, when something is held back, what is wrong.
 pub type Outcome<T> = Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>;
 
-/// What the exported `syncinfo.xml` says: no token is this (design §6).
-const NO_TOKEN: &str = "always-restart";
-
 /// What all phones of a family share, worked out once: make one for many phones.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -182,22 +179,6 @@ impl<'a> Context<'a> {
             }
         }
         if sound { Ok((artifacts, diagnostics)) } else { Err(diagnostics) }
-    }
-
-    /// What a foreign TFTP server gets in place of files that depend on the asker: `syncinfo.xml`
-    /// with a value that equals no token.
-    pub fn exported(&self) -> Outcome<Vec<Artifact>> {
-        let mut diagnostics = Vec::new();
-        let mut artifacts = Vec::new();
-        let mut context = self.common();
-        context.insert("sync", Value::from(NO_TOKEN));
-        for file in self.family.files.iter().filter(|f| f.role == Role::Sync) {
-            match self.artifact(file, None, &context) {
-                Ok(artifact) => artifacts.push(artifact),
-                Err(diagnostic) => diagnostics.push(diagnostic),
-            }
-        }
-        outcome(artifacts, diagnostics)
     }
 
     /// The files of one phone: the variant without firmware first, then, where the setting and the

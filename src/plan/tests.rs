@@ -402,6 +402,18 @@ fn a_new_phone_is_offered_at_once_and_a_removed_one_is_gone() {
 }
 
 #[test]
+fn the_export_holds_own_files_and_a_constant_that_equals_no_token() {
+    let mut with_token = (*part(1, "text", "s")).clone();
+    let token = with_token.variants[0].token.to_string();
+    with_token.variants[0].artifacts[1].bytes = Bytes::from(format!("SYNC=\"{token}\""));
+    let desk = offer(&generation(&[Arc::new(with_token)], "dial"), None, true);
+    let files = desk.files();
+    let names: Vec<&str> = files.keys().map(FileName::as_str).collect();
+    assert_eq!(names, ["SIP0018B9000001.cnf", "dialplan.xml", "syncinfo.xml"]);
+    assert_eq!(files["syncinfo.xml"], "SYNC=\"always-restart\"");
+}
+
+#[test]
 fn behind_another_tftp_server_each_change_is_told_once() {
     let mut desk = Desk::new(1);
     desk.foreign = true;

@@ -264,17 +264,6 @@ fn the_token_stands_in_both_files_and_vouches_for_the_rest_of_its_own() {
 }
 
 #[test]
-fn the_exported_syncinfo_equals_no_token() {
-    let mut sources = Sources::default();
-    let family = cisco(&mut sources);
-    let input = Input::read("", &mut sources);
-    let around = input.around();
-    let (artifacts, _) = family::Context::new(&family, &around).exported().unwrap();
-    let text = String::from_utf8(artifacts[0].bytes.to_vec()).unwrap();
-    assert!(text.contains("SYNC=\"always-restart\""), "{text}");
-}
-
-#[test]
 fn files_are_read_back_with_their_secrets_marked() {
     let mut sources = Sources::default();
     let family = cisco(&mut sources);
