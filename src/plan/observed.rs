@@ -92,6 +92,9 @@ pub struct Told {
     pub token: Digest,
     /// How many were handed to Asterisk about it.
     pub sent: u32,
+    /// How many Asterisk could not send since the last one that it did.
+    #[serde(default)]
+    pub unsent: u32,
     /// When the last one was ordered.
     pub at: Time,
     /// What came of it.
@@ -231,14 +234,19 @@ impl Observed {
     /// A NOTIFY for `token` was ordered.
     pub fn ordered(&mut self, mac: Mac, token: Digest, now: Time) {
         let told = &mut self.phones.entry(mac).or_default().told;
-        let sent = told.as_ref().filter(|t| t.token == token).map_or(0, |t| t.sent);
-        *told = Some(Told { token, sent, at: now, result: Notified::Ordered });
+        let (sent, unsent) =
+            told.as_ref().filter(|t| t.token == token).map_or((0, 0), |t| (t.sent, t.unsent));
+        *told = Some(Told { token, sent, unsent, at: now, result: Notified::Ordered });
     }
 
     /// The answer to it.
     pub fn notified(&mut self, mac: Mac, result: Notified) {
         if let Some(told) = self.phones.get_mut(&mac).and_then(|seen| seen.told.as_mut()) {
-            told.sent += u32::from(result == Notified::Sent);
+            match result {
+                Notified::Sent => (told.sent, told.unsent) = (told.sent + 1, 0),
+                Notified::NoAddress | Notified::Failed(_) => told.unsent += 1,
+                Notified::Ordered | Notified::InCall => {}
+            }
             told.result = result;
         }
     }

@@ -63,8 +63,11 @@ pub struct Standing {
 
 /// While a phone is in a call, look again so often.
 const CALL_RECHECK: Duration = Duration::from_secs(5);
-/// After Asterisk could not send, try again so often.
+/// After Asterisk could not send, try again after this, doubled each time up to `SEND_RETRY`.
+const SEND_FIRST: Duration = Duration::from_secs(1);
 const SEND_RETRY: Duration = Duration::from_secs(15);
+/// After so many failures in a row it is no passing trouble.
+const UNSENT: u32 = 4;
 /// After so many NOTIFYs without a fetch the phone counts as failed; it is still told, rarely.
 const PATIENCE: u32 = 5;
 
@@ -209,16 +212,15 @@ fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
             "in a call: it is told when it is idle",
             Some(told.at.after(CALL_RECHECK)),
         ),
-        Notified::NoAddress => stand(
-            state,
-            "Asterisk cannot send to it: it is registered, and not reachable",
-            Some(told.at.after(SEND_RETRY)),
-        ),
-        Notified::Failed(why) => stand(
-            State::Failed,
-            format!("Asterisk did not send: {why}"),
-            Some(told.at.after(SEND_RETRY)),
-        ),
+        Notified::NoAddress => {
+            let text = "Asterisk cannot send to it: it is registered, and not reachable";
+            stand(state, text, Some(unsent(told)))
+        }
+        Notified::Failed(why) => {
+            // A peer is not listed for a moment while chan_sip reloads it: that heals.
+            let state = if told.unsent < UNSENT { state } else { State::Failed };
+            stand(state, format!("Asterisk did not send: {why}"), Some(unsent(told)))
+        }
         Notified::Sent => {
             let wait = pacing
                 .retry
@@ -236,4 +238,9 @@ fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
             }
         }
     }
+}
+
+fn unsent(told: &Told) -> Time {
+    let wait = SEND_FIRST.saturating_mul(1 << told.unsent.saturating_sub(1).min(8));
+    told.at.after(wait.min(SEND_RETRY))
 }

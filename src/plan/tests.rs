@@ -174,13 +174,18 @@ impl Desk {
 
     /// Runs the reconciler and records its orders as the core does; the phones that are told.
     fn told(&mut self) -> Vec<u8> {
+        self.told_with(&Notified::Sent)
+    }
+
+    /// The same with another answer of Asterisk's.
+    fn told_with(&mut self, result: &Notified) -> Vec<u8> {
         let rules =
             Rules { mode: self.mode, pacing: &self.pacing, foreign: self.foreign, since: Time(0) };
         let actions =
             reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut self.pace, self.now);
         let told = actions.into_iter().map(|Action::Notify { mac, about, .. }| {
             self.observed.ordered(mac, about, self.now);
-            self.observed.notified(mac, Notified::Sent);
+            self.observed.notified(mac, result.clone());
             mac.bytes()[5]
         });
         told.collect()
@@ -311,6 +316,22 @@ fn a_call_defers_and_does_not_count() {
     assert_eq!(desk.state(1), State::InCall);
     assert_eq!(desk.wait(Duration::from_secs(4)).told(), [0; 0]);
     assert_eq!(desk.wait(Duration::from_secs(2)).told(), [1]);
+}
+
+#[test]
+fn what_asterisk_could_not_send_is_tried_again_soon_and_then_shown() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true);
+    let mut at = Vec::new();
+    for second in 0..60_u64 {
+        let result = Notified::Failed("no peer".into());
+        if !desk.wait(Duration::from_secs(1)).told_with(&result).is_empty() {
+            at.push((second, desk.state(1)));
+        }
+    }
+    let seconds: Vec<u64> = at.iter().map(|(s, _)| *s).collect();
+    assert_eq!(seconds, [0, 1, 3, 7, 15, 30, 45]);
+    assert_eq!((at[2].1, at[3].1), (State::Pending, State::Failed));
 }
 
 #[test]
