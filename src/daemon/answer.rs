@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
+
 use super::control::Call;
 use super::core::Core;
 use crate::base::{Mac, Time};
@@ -11,6 +13,12 @@ use crate::control::{
 };
 use crate::family::Artifact;
 use crate::plan::{diff, offer};
+
+/// Somebody who waits for a push to end.
+pub(super) struct Waiter {
+    answers: mpsc::Sender<Answer>,
+    phones: BTreeMap<Mac, Option<State>>,
+}
 
 impl Core {
     /// Answers a call; one that waits is answered by and by. True when the disk must be looked at
@@ -243,5 +251,36 @@ impl Core {
             return Answer::Error { kind: ErrorKind::Unavailable, message };
         }
         Answer::Done(done.join("; "))
+    }
+
+    /// Answers `--wait` until all these phones are done.
+    pub(super) fn await_push(&mut self, answers: mpsc::Sender<Answer>, phones: Vec<Mac>) {
+        self.waiters
+            .push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
+    }
+
+    pub(super) fn inform(&mut self, now: Time) {
+        let mut waiters = std::mem::take(&mut self.waiters);
+        waiters.retain_mut(|waiter| {
+            let mut news = Vec::new();
+            let mut finished = true;
+            for (mac, last) in &mut waiter.phones {
+                let Some(stand) = self.standing(*mac, now) else { continue };
+                let moving = self.intents.pushes.contains_key(mac)
+                    && (stand.due.is_some() || stand.state == State::Pushing);
+                finished &= !moving;
+                if *last != Some(stand.state) {
+                    *last = Some(stand.state);
+                    news.extend(self.phone_status(*mac, now));
+                }
+            }
+            if news.is_empty() && !finished {
+                return !waiter.answers.is_closed();
+            }
+            // A reader that does not take its news is let go.
+            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok()
+                && !finished
+        });
+        self.waiters = waiters;
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
+use super::answer::Waiter;
 use super::catalog::{Askers, Served};
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Tech, Time};
-use crate::control::Answer;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
@@ -29,12 +29,6 @@ use crate::{control, family};
 pub(super) struct Session {
     pub(super) up: bool,
     pub(super) text: String,
-}
-
-/// Somebody who waits for a push to end.
-struct Waiter {
-    answers: mpsc::Sender<Answer>,
-    phones: BTreeMap<Mac, Option<control::State>>,
 }
 
 /// What the core reaches the world through.
@@ -65,8 +59,11 @@ pub struct Core {
     shown: Option<BTreeMap<String, Visible>>,
     pub(super) owners: HashMap<String, Mac>,
     pub(super) dirty: BTreeSet<Mac>,
-    waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<Waiter>,
     polled: BTreeSet<String>,
+    /// Something is known that the file services and the AMI session do not know yet.
+    pub(super) changed: bool,
+    scanned: Time,
     relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
@@ -76,6 +73,9 @@ pub struct Core {
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
 const RELIST: Duration = Duration::from_millis(300);
+
+/// With nothing new, what is due by time is looked for so often.
+const SCAN: Duration = Duration::from_millis(200);
 
 impl Core {
     /// Starts from what is stored.
@@ -108,6 +108,8 @@ impl Core {
             dirty: BTreeSet::new(),
             waiters: Vec::new(),
             polled: BTreeSet::new(),
+            changed: true,
+            scanned: now,
             relisted: now,
             ran: BTreeMap::new(),
             families,
@@ -250,6 +252,7 @@ impl Core {
             }
         }
         self.offer = offer.clone();
+        self.changed = true;
         self.follow();
         self.out.export.send_replace(Some(offer));
         self.serve();
@@ -337,8 +340,10 @@ impl Core {
         self.reconcile(now);
         self.give_up(done, now);
         self.inform(now);
-        self.poll();
-        self.serve();
+        if std::mem::take(&mut self.changed) {
+            self.poll();
+            self.serve();
+        }
         let dirty = std::mem::take(&mut self.dirty);
         if !dirty.is_empty() {
             let phones = &self.observed.phones;
@@ -347,9 +352,10 @@ impl Core {
     }
 
     fn reconcile(&mut self, now: Time) {
-        if !self.session.up {
+        if !self.session.up || (!self.changed && now.since(self.scanned) < SCAN) {
             return;
         }
+        self.scanned = now;
         let rules = self.rules();
         let mut pace = self.pace;
         let actions = reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut pace, now);
@@ -357,6 +363,7 @@ impl Core {
         for Action::Notify { mac, about, peer, lines, event } in actions {
             debug!(phone = %mac, peer, "telling it to look");
             self.observed.ordered(mac, about, now);
+            self.changed = true;
             self.dirty.insert(mac);
             if !self.order(Order::Notify { mac, peer, lines, event }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
@@ -416,37 +423,6 @@ impl Core {
         true
     }
 
-    /// Answers `--wait` until all these phones are done.
-    pub(super) fn await_push(&mut self, answers: mpsc::Sender<Answer>, phones: Vec<Mac>) {
-        self.waiters
-            .push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
-    }
-
-    fn inform(&mut self, now: Time) {
-        let mut waiters = std::mem::take(&mut self.waiters);
-        waiters.retain_mut(|waiter| {
-            let mut news = Vec::new();
-            let mut finished = true;
-            for (mac, last) in &mut waiter.phones {
-                let Some(stand) = self.standing(*mac, now) else { continue };
-                let moving = self.intents.pushes.contains_key(mac)
-                    && (stand.due.is_some() || stand.state == control::State::Pushing);
-                finished &= !moving;
-                if *last != Some(stand.state) {
-                    *last = Some(stand.state);
-                    news.extend(self.phone_status(*mac, now));
-                }
-            }
-            if news.is_empty() && !finished {
-                return !waiter.answers.is_closed();
-            }
-            // A reader that does not take its news is let go.
-            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok()
-                && !finished
-        });
-        self.waiters = waiters;
-    }
-
     /// Hands an order over; false when too many wait.
     fn order(&self, order: Order) -> bool {
         match self.out.orders.try_send(order) {
@@ -481,6 +457,7 @@ impl Core {
         self.session = Session { up: false, text: "not connected yet".into() };
         self.observed.unlisted();
         self.polled.clear();
+        self.changed = true;
         self.follow();
     }
 }

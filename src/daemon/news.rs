@@ -14,6 +14,7 @@ use crate::plan::observed::{Asker, Got, Notified};
 impl Core {
     /// Takes an event in.
     pub fn take(&mut self, event: Event, now: Time) {
+        self.changed |= !matches!(event, Event::Disk);
         match event {
             Event::Disk => {}
             Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
