@@ -93,7 +93,11 @@ impl Catalog for Shelf {
         let served = self.served.borrow().clone();
         match served.offer.owner(&name) {
             Some(Owner::Shared(index)) => {
-                served.offer.shared(index).map_or(Found::Missing, |a| body(a, None, None))
+                served.offer.shared(index).map_or(Found::Missing, |artifact| {
+                    // Who takes a file that applies at once is worth knowing; the others are not.
+                    let live = artifact.role == Role::Live;
+                    body(artifact, live.then(|| self.asker(&served, address)).flatten(), None)
+                })
             }
             Some(Owner::Phone(mac)) => own(&served, mac, &name),
             Some(Owner::Asker) => match self.asker(&served, address) {

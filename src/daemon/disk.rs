@@ -65,6 +65,12 @@ impl Disk {
         &self.closure
     }
 
+    /// The reading depends on which files these are: `pattern` is a folder and a last part with wildcards.
+    pub fn depends(&mut self, pattern: &Path) {
+        self.closure.patterns.insert(pattern.to_owned());
+        self.closure.directories.extend(pattern.parent().map(Path::to_owned));
+    }
+
     /// What was asked, and how it looked just before.
     pub fn into_parts(self) -> (Closure, Stamp) {
         (self.closure, self.stamp)

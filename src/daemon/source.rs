@@ -83,9 +83,9 @@ fn read_site(config: &Path, disk: &mut Disk, sources: &mut Sources) -> (Site, Ve
         // The daemon runs without the file.
         return (Site::at(config), Vec::new());
     }
-    let builtin = family::library::builtin();
-    let known: BTreeSet<&str> = builtin.keys().filter_map(|file| file.split('/').next()).collect();
-    let (site, more) = site::read(&conf, config, &known.into_iter().collect::<Vec<_>>());
+    let names = family_names();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (site, more) = site::read(&conf, config, &known);
     (site, conf.diagnostics.into_iter().chain(more).collect())
 }
 
@@ -103,6 +103,9 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let peers = asterisk.peers.clone();
     let mut phones = phone::assemble(peers, &asterisk.refused, &models, &site);
     diagnostics.append(&mut phones.diagnostics);
+    if let Some(root) = &site.tftp.root {
+        disk.depends(&root.join("*"));
+    }
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
     let (closure, stamp) = disk.into_parts();
@@ -121,9 +124,17 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     (reading, stamp)
 }
 
+fn family_names() -> BTreeSet<String> {
+    let files = family::library::builtin();
+    files.keys().filter_map(|file| file.split_once('/')).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// The built-in families with the files of the override folder in their place.
 fn read_families(dir: &Path, disk: &mut Disk, sources: &mut Sources) -> (Library, u64) {
     use conf::Files;
+    for family in family_names() {
+        disk.depends(&dir.join(family).join("*"));
+    }
     let mut files = BTreeMap::new();
     let list = |dir: &Path| {
         fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<BTreeSet<_>>()

@@ -104,6 +104,24 @@ async fn a_current_phone_that_is_told_looks_and_does_not_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_dial_plan_is_taken_without_a_restart() {
+    let site = Site::start(&phones(2)).await;
+    let desks = [site.boot(1).await, site.boot(2).await];
+    let fetched =
+        |n: usize| desks[n].state().fetches.get("dialplan.xml").copied().unwrap_or_default();
+    site.until("both have the old one", SOON, |_| fetched(0) == 1 && fetched(1) == 1).await;
+    let family = site.path("families/cisco-79x0");
+    std::fs::create_dir_all(&family).unwrap();
+    let plan = "<DIALTEMPLATE>\n<TEMPLATE MATCH=\"8500\" Timeout=\"0\"/>\n</DIALTEMPLATE>\n";
+    std::fs::write(family.join("dialplan.xml.j2"), plan).unwrap();
+    site.until("both took it", SOON, |_| fetched(0) == 2 && fetched(1) == 2).await;
+    quiet(1.5).await;
+    assert_eq!(boots(&desks), [1, 1]);
+    assert_eq!(notified(&desks), [1, 1]);
+    assert!(site.status().phones.iter().all(|p| p.state == State::Current));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_push_manual_the_diff_tells_and_push_does() {
     let mut site = Site::prepare(&phones(2));
     site.general = "push=manual".into();
