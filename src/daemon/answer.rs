@@ -105,6 +105,9 @@ impl Core {
             self.look.as_ref().is_some_and(|look| known == Some(look.fingerprint.as_str()));
         match (&self.loaded.error, current, known) {
             (_, true, _) => "loaded".into(),
+            _ if self.look.as_ref().is_some_and(|look| look.unfit) => {
+                "waiting: a phone that is served is held back by an error, correct it first".into()
+            }
             (Some(error), ..) => format!("waiting: {error}"),
             (None, false, Some(_)) => match offer::waiting(&self.offer).count() {
                 0 => "waiting".into(),

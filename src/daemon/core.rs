@@ -126,8 +126,13 @@ impl Core {
 
     /// Takes in what the disk says.
     pub fn read(&mut self, look: Look, now: Time) {
-        if let Some(reason) = &look.hold {
-            warn!(reason, "the newer configuration is held back; the last good one is served");
+        let before = self.look.as_ref().and_then(|old| old.hold.as_ref());
+        match &look.hold {
+            Some(reason) if before != Some(reason) => {
+                warn!(reason, "the newer configuration is held back; the last good one is served");
+            }
+            None if before.is_some() => info!("nothing is held back any more"),
+            _ => {}
         }
         let decided = Decided { loaded: self.decided.loaded.clone(), ..look.decided.clone() };
         if decided != self.decided {
