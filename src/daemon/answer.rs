@@ -167,7 +167,7 @@ impl Core {
             }
         };
         let held = self.look.as_ref().and_then(|look| look.held.get(&mac));
-        let waits = offer::waiting(&self.offer).any(|waiting| waiting == mac);
+        let waits = self.offer.waits(mac);
         let detail = match held {
             Some(why) => format!("its last good files are served: {why}"),
             None if waits => "its new files wait until Asterisk has loaded its credentials".into(),

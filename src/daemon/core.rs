@@ -116,6 +116,7 @@ impl Core {
             out,
         };
         core.publish(offer);
+        core.serve();
         core
     }
 
@@ -210,10 +211,11 @@ impl Core {
             since: look.at,
             fit: look.hold.is_none() && !look.unfit,
         };
-        let seen = self.seen(newest);
-        let before = self.loaded.known.clone();
         let mode = if self.site.ami.is_none() { ReloadMode::Ignore } else { self.site.reload };
-        let next = reload::next(mode, &mut self.loaded, &wanted, self.session.up, seen, now);
+        let mut loaded = self.loaded.clone();
+        let seen = || self.seen(newest);
+        let next = reload::next(mode, &mut loaded, &wanted, self.session.up, seen, now);
+        let before = std::mem::replace(&mut self.loaded, loaded).known;
         if self.loaded.known != before {
             info!("Asterisk has loaded what is on disk");
             self.shown = Some(visible(newest));
@@ -260,7 +262,6 @@ impl Core {
         self.changed = true;
         self.follow();
         self.out.export.send_replace(Some(offer));
-        self.serve();
     }
 
     /// Tells the AMI session whose details matter.

@@ -55,6 +55,12 @@ impl Offer {
         self.owners.get(name).copied()
     }
 
+    /// Whether the newest part of a phone waits for Asterisk.
+    pub fn waits(&self, mac: Mac) -> bool {
+        let newest = self.newest.phones.get(&mac);
+        newest.is_some_and(|part| self.phones.get(&mac) != Some(part))
+    }
+
     /// A shared file.
     pub fn shared(&self, index: usize) -> Option<&Artifact> {
         self.newest.shared.get(index)
@@ -117,8 +123,5 @@ pub fn offer(newest: &Arc<Generation>, previous: Option<&Offer>, loaded: bool) -
 
 /// The phones whose newest part waits for Asterisk.
 pub fn waiting(offer: &Offer) -> impl Iterator<Item = Mac> {
-    let differs = |(mac, part): (&Mac, &Arc<PhonePart>)| {
-        (offer.phones.get(mac) != Some(part)).then_some(*mac)
-    };
-    offer.newest.phones.iter().filter_map(differs)
+    offer.newest.phones.keys().copied().filter(|mac| offer.waits(*mac))
 }

@@ -59,13 +59,14 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Without a session's answer it is asked again after this time.
 const UNANSWERED: Duration = Duration::from_secs(20);
 
-/// Decides. `seen` tells whether every visible change can be seen: none when nothing visible changed.
+/// Decides. `seen` tells whether every visible change can be seen: none when nothing visible changed. It is
+/// asked only when it matters: it looks at every line of the site.
 pub fn next(
     mode: ReloadMode,
     loaded: &mut Loaded,
     wanted: &Wanted<'_>,
     session: bool,
-    seen: Option<bool>,
+    seen: impl FnOnce() -> Option<bool>,
     now: Time,
 ) -> Next {
     if mode == ReloadMode::Ignore || loaded.known.as_deref() == Some(wanted.fingerprint) {
@@ -74,6 +75,7 @@ pub fn next(
     if !session || !wanted.fit {
         return Next::Wait;
     }
+    let seen = seen();
     let sign = loaded.sign.filter(|sign| *sign >= start(mode, loaded, wanted));
     if let Some(sign) = sign {
         let waited = now.since(sign);
@@ -145,3 +147,6 @@ pub fn seen<'a>(
     }
     any.then_some(true)
 }
+
+#[cfg(test)]
+mod tests;
