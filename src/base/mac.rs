@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::hex;
+
 /// Six bytes that name one phone: never all zero, never a group address.
 ///
 /// Displayed in lower case with colons; [`Mac::upper`] and [`Mac::lower`] give the bare forms that
@@ -54,7 +56,7 @@ impl Mac {
 
     /// Twelve lower-case digits without separators.
     pub fn lower(self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(&self.0)
     }
 
     /// Whether the address was made up by somebody instead of assigned to a maker.
@@ -81,15 +83,7 @@ impl FromStr for Mac {
             }
             digits.push_str(part);
         }
-        if digits.len() != 12 {
-            return Err(MacError::Form);
-        }
-        let mut bytes = [0; 6];
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| MacError::Form)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| MacError::Form)?;
-        }
-        Self::new(bytes)
+        Self::new(hex::decode(&digits).ok_or(MacError::Form)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The smallest words of the design: MAC addresses, names, secrets, places in files, diagnostics.
 
 pub mod diagnostic;
+pub mod hex;
 pub mod latin1;
 pub mod mac;
 pub mod mask;

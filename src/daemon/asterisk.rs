@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use crate::base::{Diagnostic, Level, Sources, Tech};
+use crate::base::{Diagnostic, Level, Sources, Tech, hex};
 use crate::conf::{self, Conf, Status};
 use crate::model::lint;
 use crate::model::peer::{self, Peer, Refused, Registrar};
@@ -146,10 +146,7 @@ impl Asterisk {
     /// The identity of what the files say; white space and comments do not count.
     pub fn fingerprint(&self) -> String {
         let there = self.tops.iter().filter(|top| top.conf.status != Status::Missing);
-        let hex = |top: &Top| {
-            conf::fingerprint(&top.conf).iter().map(|b| format!("{b:02x}")).collect::<String>()
-        };
-        there.map(hex).collect::<Vec<_>>().join(":")
+        there.map(|top| hex::encode(&conf::fingerprint(&top.conf))).collect::<Vec<_>>().join(":")
     }
 
     /// Why Asterisk would load none of it: a file that it rejects, or one that is gone although phones

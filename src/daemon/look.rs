@@ -134,7 +134,7 @@ impl Source {
                 let reason = guard::hold(
                     Some(previous),
                     &made.generation,
-                    &look(&reading, previous),
+                    &guarded(&reading, previous),
                     accepted == Some(&fingerprint),
                 );
                 hold = site_hold.or(unsettled).or(reason);
@@ -230,7 +230,7 @@ impl Source {
 }
 
 /// What the guard looks at.
-fn look(reading: &Reading, previous: &Generation) -> guard::Look {
+fn guarded(reading: &Reading, previous: &Generation) -> guard::Look {
     let had =
         |tech| previous.phones.values().flat_map(|part| &part.lines).any(|line| line.tech == tech);
     guard::Look {

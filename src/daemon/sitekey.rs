@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::base::{Digest, Key};
+use crate::base::{Digest, Key, hex};
 
 /// A loaded key.
 #[derive(Debug)]
@@ -115,21 +115,11 @@ pub fn load(path: &Path) -> Result<SiteKey, SiteKeyError> {
         Err(e) if e.kind() == io::ErrorKind::InvalidData => text.clear(),
         other => drop(other.map_err(read)?),
     }
-    let key = parse(text.trim_end()).ok_or_else(|| SiteKeyError::Malformed(path.to_owned()))?;
+    let key = hex::decode(text.trim_end())
+        .map(Key::new)
+        .ok_or_else(|| SiteKeyError::Malformed(path.to_owned()))?;
     let warning = (mode & 0o077 != 0).then(|| Exposed { path: path.to_owned(), mode });
     Ok(SiteKey { key, created: false, warning })
-}
-
-fn parse(text: &str) -> Option<Key> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(Key::new(bytes))
 }
 
 fn create(path: &Path) -> Result<SiteKey, SiteKeyError> {
@@ -151,10 +141,7 @@ fn write_new(path: &Path) -> io::Result<Key> {
     };
     // Made with mode 0600 by the crate.
     let mut file = tempfile::Builder::new().prefix(".handset-key-").tempfile_in(dir)?;
-    for byte in bytes {
-        write!(file, "{byte:02x}")?;
-    }
-    writeln!(file)?;
+    writeln!(file, "{}", hex::encode(&bytes))?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|e| e.error)?;
     File::open(dir)?.sync_all()?;

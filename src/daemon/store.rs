@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
-use crate::base::{Digest, Mac, Time};
+use crate::base::{Digest, Mac, Time, hex};
 use crate::family::Artifact;
 use crate::plan::generation::{Generation, PhonePart};
 use crate::plan::intents::Intents;
@@ -103,7 +103,7 @@ impl Store {
         for (id, bytes) in rows {
             let Some(manifest) = read::<Manifest>(&bytes) else { continue };
             let hashes =
-                manifest.phones.values().chain([&manifest.shared]).filter_map(|h| unhex(h));
+                manifest.phones.values().chain([&manifest.shared]).filter_map(|h| hex::decode(h));
             self.kept.push((id, hashes.collect()));
             self.newest = Some(id);
             // Only the newest is needed whole; the others wait on disk.
@@ -117,7 +117,7 @@ impl Store {
         id: u64,
         manifest: &Manifest,
     ) -> Option<Generation> {
-        let shared: Vec<Artifact> = read(&blob(journal, unhex(&manifest.shared)?)?)?;
+        let shared: Vec<Artifact> = read(&blob(journal, hex::decode(&manifest.shared)?)?)?;
         let mut phones = BTreeMap::new();
         for (mac, hash) in &manifest.phones {
             phones.insert(*mac, self.part(journal, *mac, hash)?.1);
@@ -131,7 +131,7 @@ impl Store {
         mac: Mac,
         hash: &str,
     ) -> Option<(BlobHash, Arc<PhonePart>)> {
-        let hash = unhex(hash)?;
+        let hash = hex::decode(hash)?;
         let known = self.known.entry(mac).or_default();
         if let Some((part, _)) = known.iter().find(|(_, h)| *h == hash) {
             return Some((hash, part.clone()));
@@ -151,7 +151,7 @@ impl Store {
         for (mac, part) in &offer.phones {
             let hash = self.put_part(&mut batch, *mac, part);
             if self.offered.get(mac) != Some(&hash) {
-                batch.put(Table::Offers, mac.to_string(), json(&hex(&hash)));
+                batch.put(Table::Offers, mac.to_string(), json(&hex::encode(&hash)));
             }
             offered.insert(*mac, hash);
         }
@@ -177,8 +177,8 @@ impl Store {
             .iter()
             .map(|(mac, part)| (*mac, self.put_part(batch, *mac, part)))
             .collect();
-        let phones = hashes.iter().map(|(mac, hash)| (*mac, hex(hash))).collect();
-        let manifest = Manifest { made: generation.made, shared: hex(&shared), phones };
+        let phones = hashes.iter().map(|(mac, hash)| (*mac, hex::encode(hash))).collect();
+        let manifest = Manifest { made: generation.made, shared: hex::encode(&shared), phones };
         batch.put_generation(generation.id, json(&manifest));
         self.newest = Some(generation.id);
         self.kept.push((generation.id, hashes.into_values().chain([shared]).collect()));
@@ -288,20 +288,4 @@ fn all<T: DeserializeOwned>(journal: &Journal, table: Table) -> BTreeMap<Mac, T>
 
 fn blob(journal: &Journal, hash: BlobHash) -> Option<Bytes> {
     journal.blob(&hash).inspect_err(|error| error!(%error, "cannot read the state")).ok()?
-}
-
-fn hex(hash: &BlobHash) -> String {
-    hash.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<BlobHash> {
-    let mut hash = BlobHash::default();
-    let pairs = text.as_bytes().chunks_exact(2);
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
 }

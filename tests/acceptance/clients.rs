@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::site::{SOON, Site, phones};
+use crate::site::{SOON, Site, exported, phones};
 
 /// Program and arguments; `@H`, `@P`, `@F`, `@O` stand for host, port, file and output.
 const CLIENTS: &[(&str, &[&str])] = &[
@@ -70,14 +69,6 @@ async fn every_client_gets_every_artifact_whole() {
         log.contains("P0S3-8-12-00.sb2") && log.contains("1048576"),
         "every transfer is logged with its bytes"
     );
-}
-
-fn exported(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(dir)
-        .unwrap()
-        .flatten()
-        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
-    files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
 }
 
 fn get(site: &Site, program: &str, args: &[&str], name: &str) -> Option<Vec<u8>> {

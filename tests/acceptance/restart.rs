@@ -1,21 +1,11 @@
 //! kill -9, restarts, and what they must not do.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use handset::control::State;
 
-use crate::site::{SOON, Site, mac, phones, quiet};
-
-fn exported(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(dir)
-        .unwrap()
-        .flatten()
-        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
-    files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
-}
+use crate::site::{SOON, Site, exported, mac, phones, quiet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_changes_nothing_also_with_a_broken_sip_conf() {

@@ -1,5 +1,6 @@
 //! A site for one test: a real Asterisk, `handsetd`, phones; all ended when it is dropped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -384,6 +385,15 @@ impl Site {
         let name = format!("SIP{}.cnf", mac(n).replace(':', "").to_uppercase());
         self.fetch(&name).map(|bytes| bytes.into_iter().map(char::from).collect())
     }
+}
+
+/// The files of an export.
+pub(crate) fn exported(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(dir)
+        .unwrap()
+        .flatten()
+        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
+    files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
 }
 
 /// Time for something to go wrong in.

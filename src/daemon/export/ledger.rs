@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::dir::{Dir, Found, Hash};
-use crate::base::FileName;
+use crate::base::{FileName, hex};
 
 /// The name of the ledger inside the export directory.
 pub const LEDGER: &str = ".handset-exported";
@@ -44,7 +44,7 @@ impl Ledger {
         let mut ledger = Self::default();
         for line in text.lines() {
             let Some((hash, name)) = line.split_once("  ") else { continue };
-            if let (Some(hash), Ok(name)) = (parse_hash(hash), FileName::new(name)) {
+            if let (Some(hash), Ok(name)) = (hex::decode(hash), FileName::new(name)) {
                 ledger.claim(&name, hash);
             }
         }
@@ -55,23 +55,10 @@ impl Ledger {
     fn to_text(&self) -> String {
         let mut text = String::new();
         for (name, hash) in self.0.iter().flat_map(|(n, all)| all.iter().map(move |h| (n, h))) {
-            hash.iter().try_for_each(|byte| write!(text, "{byte:02x}")).ok();
-            writeln!(text, "  {name}").ok();
+            writeln!(text, "{}  {name}", hex::encode(hash)).ok();
         }
         text
     }
-}
-
-fn parse_hash(text: &str) -> Option<Hash> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let mut hash = Hash::default();
-    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(hash)
 }
 
 #[cfg(test)]
