@@ -59,6 +59,14 @@ impl Mac {
         hex::encode(&self.0)
     }
 
+    /// The address inside the name of a file: the last twelve of a run of hexadecimal digits
+    /// (`SEP0018B9…`, `MGC0018B9…`, whose C is a digit too).
+    pub fn within(name: &[u8]) -> Option<Self> {
+        let runs = name.split(|byte| !byte.is_ascii_hexdigit());
+        let mut long = runs.filter_map(|run| run.get(run.len().checked_sub(12)?..));
+        long.find_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+    }
+
     /// Whether the address was made up by somebody instead of assigned to a maker.
     pub fn locally_administered(self) -> bool {
         self.0[0] & 2 == 2
@@ -141,6 +149,26 @@ mod tests {
         }
         assert_eq!("00:00:00:00:00:00".parse::<Mac>(), Err(MacError::Zero));
         assert_eq!("01:00:5e:00:00:01".parse::<Mac>(), Err(MacError::Group));
+    }
+
+    #[test]
+    fn is_found_in_every_name_of_a_boot() {
+        let names = [
+            "SIP0018B9FFFFFE.cnf",
+            "./SIP0018B9FFFFFE.cnf",
+            "MGC0018B9FFFFFE.cnf",
+            "CTLSEP0018B9FFFFFE.tlv",
+            "0018b9fffffe-phone.cfg",
+        ];
+        for name in names {
+            let found = Mac::within(name.as_bytes()).unwrap();
+            assert_eq!(found.to_string(), "00:18:b9:ff:ff:fe", "{name}");
+        }
+        for name in
+            ["SIPDefault.cnf", "OS79XX.TXT", "000000000000.cfg", "FFFFFFFFFFFF.cfg", "\u{e9}"]
+        {
+            assert_eq!(Mac::within(name.as_bytes()), None, "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The smallest words of the design: MAC addresses, names, secrets, places in files, diagnostics.
 
+pub mod body;
 pub mod diagnostic;
 pub mod hex;
 pub mod latin1;
@@ -14,6 +15,7 @@ pub mod tech;
 pub mod text;
 pub mod time;
 
+pub use body::Body;
 pub use diagnostic::{Code, Diagnostic, Level};
 pub use mac::Mac;
 pub use name::FileName;

@@ -19,7 +19,7 @@ pub(super) fn made(
     let (reading, _) = source::read(config, sip_conf);
     match basis(&reading) {
         Ok(basis) => {
-            let (none, mut cache) = (Generation::default(), Cache::new());
+            let (none, mut cache) = (Generation::default(), Cache::default());
             let built = reading.build(&basis, 1, Time::default(), &none, &mut cache);
             Ok((reading, Some(built)))
         }
@@ -111,7 +111,7 @@ fn print(family: &Family, part: &PhonePart, generation: &Generation, options: &R
             output::line(format!("=== {}{step}", artifact.name));
         }
         let masked =
-            if options.show_secrets { artifact.bytes.to_vec() } else { mask(family, artifact) };
+            if options.show_secrets { artifact.bytes().to_vec() } else { mask(family, artifact) };
         output::bytes(&masked);
         shown += 1;
     }
@@ -134,5 +134,5 @@ fn mask(family: &Family, artifact: &Artifact) -> Vec<u8> {
         let end = &line[line.trim_ascii_end().len()..];
         key.map_or_else(|| line.to_vec(), |key| [key.as_bytes(), b": \"***\"", end].concat())
     };
-    artifact.bytes.split_inclusive(|b| *b == b'\n').flat_map(line).collect()
+    artifact.bytes().split_inclusive(|b| *b == b'\n').flat_map(line).collect()
 }

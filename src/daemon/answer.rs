@@ -109,7 +109,7 @@ impl Core {
                 "waiting: a phone that is served is held back by an error, correct it first".into()
             }
             (Some(error), ..) => format!("waiting: {error}"),
-            (None, false, Some(_)) => match offer::waiting(&self.offer).count() {
+            (None, false, Some(_)) => match self.offer.waiting().len() {
                 0 => "waiting".into(),
                 count => format!(
                     "waiting ({count} phones keep their old files until Asterisk has loaded)"
@@ -167,7 +167,7 @@ impl Core {
             }
         };
         let held = self.look.as_ref().and_then(|look| look.held.get(&mac));
-        let waits = self.offer.waits(mac);
+        let waits = self.offer.waiting().contains(&mac);
         let detail = match held {
             Some(why) => format!("its last good files are served: {why}"),
             None if waits => "its new files wait until Asterisk has loaded its credentials".into(),
@@ -175,8 +175,8 @@ impl Core {
         };
         Some(PhoneStatus {
             mac,
-            family: part.family.clone(),
-            model: part.model.clone(),
+            family: part.family.to_string(),
+            model: part.model.to_string(),
             lines: part.lines.iter().map(line).collect(),
             wanted: stand.wanted,
             running: seen.and_then(|s| s.running).map(|r| r.token),

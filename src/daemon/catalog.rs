@@ -1,7 +1,7 @@
 //! Which bytes an asker gets: the one place where the offer, the static root and the question "who is
 //! asking" meet. Every file service asks here, from memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,22 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::askers::Askers;
 use super::event::Ticket;
 use super::serve::{Catalog, Found};
 use crate::base::{FileName, Mac};
 use crate::family::{Artifact, Role, Variant};
 use crate::plan::offer::{Offer, Owner};
-
-/// What the core knows about who is behind an address, published whole.
-#[derive(Clone, Debug, Default)]
-pub struct Askers {
-    /// The phones with a live registration at an address.
-    pub registered: HashMap<IpAddr, BTreeSet<Mac>>,
-    /// The phones at an address that were told to look and have not looked yet.
-    pub told: HashMap<IpAddr, BTreeSet<Mac>>,
-    /// Phones that are proved to run signed SIP firmware.
-    pub signed: BTreeSet<Mac>,
-}
 
 /// What the file services read.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +24,7 @@ pub struct Served {
     /// Who is who.
     pub askers: Arc<Askers>,
     /// The folder of static files.
-    pub root: Option<PathBuf>,
+    pub root: Option<Arc<Path>>,
 }
 
 /// A MAC inside a name asked for from an address says who is there for so long (all files of one boot
@@ -70,22 +60,17 @@ impl Shelf {
         named.get(&address).filter(|(_, at)| at.elapsed() < NAMED).map(|(mac, _)| *mac)
     }
 
-    /// Who asks for a file that depends on it. The only phone that was told to look at this address
-    /// and the only one registered there are believed, then the name asked for a moment ago.
+    /// Who asks for a file that depends on it. The registrations at this address are believed, then the
+    /// name asked for a moment ago.
     fn asker(&self, served: &Served, address: IpAddr) -> Option<Mac> {
-        let only = |map: &HashMap<IpAddr, BTreeSet<Mac>>| {
-            map.get(&address).filter(|all| all.len() == 1).and_then(BTreeSet::first).copied()
-        };
-        only(&served.askers.registered)
-            .or_else(|| only(&served.askers.told))
-            .or_else(|| self.named(address))
+        served.askers.only(address).or_else(|| self.named(address))
     }
 }
 
 impl Catalog for Shelf {
     fn find(&self, asker: SocketAddr, name: &[u8]) -> Found {
         let address = asker.ip().to_canonical();
-        let mac = mac_in(name);
+        let mac = Mac::within(name);
         if let Some(mac) = mac {
             self.remember(address, mac);
         }
@@ -120,8 +105,7 @@ fn inside(root: &Path, name: &FileName) -> Option<PathBuf> {
 }
 
 fn own(served: &Served, mac: Mac, name: &FileName) -> Found {
-    let variant =
-        served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed.contains(&mac)));
+    let variant = served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed(mac)));
     let found = variant.and_then(|v| Some((v, v.artifacts.iter().find(|a| a.name == *name)?)));
     found.map_or(Found::Missing, |(variant, artifact)| body(artifact, Some(mac), Some(variant)))
 }
@@ -131,40 +115,5 @@ fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Fou
         (Role::Own | Role::Sync, Some(variant)) => variant.token,
         _ => artifact.digest,
     };
-    Found::Body {
-        bytes: artifact.bytes.clone(),
-        ticket: Ticket { mac, role: artifact.role, digest },
-    }
-}
-
-/// The MAC inside a requested name: the last twelve of a run of hexadecimal digits (`SEP0018B9…`,
-/// `MGC0018B9…`, whose C is a digit too).
-pub fn mac_in(name: &[u8]) -> Option<Mac> {
-    let text = std::str::from_utf8(name).ok()?;
-    let runs = text.split(|c: char| !c.is_ascii_hexdigit());
-    runs.filter(|run| run.len() >= 12).find_map(|run| run[run.len() - 12..].parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_mac_in_every_name_of_a_boot() {
-        let names = [
-            "SIP0018B9FFFFFE.cnf",
-            "./SIP0018B9FFFFFE.cnf",
-            "MGC0018B9FFFFFE.cnf",
-            "CTLSEP0018B9FFFFFE.tlv",
-            "0018b9fffffe-phone.cfg",
-        ];
-        for name in names {
-            assert_eq!(mac_in(name.as_bytes()).unwrap().to_string(), "00:18:b9:ff:ff:fe", "{name}");
-        }
-        for name in
-            ["SIPDefault.cnf", "OS79XX.TXT", "000000000000.cfg", "FFFFFFFFFFFF.cfg", "\u{e9}"]
-        {
-            assert_eq!(mac_in(name.as_bytes()), None, "{name}");
-        }
-    }
+    Found::Body { bytes: artifact.bytes(), ticket: Ticket { mac, role: artifact.role, digest } }
 }

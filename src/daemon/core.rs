@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::answer::Waiter;
-use super::catalog::{Askers, Served};
+use super::askers::{Askers, Whereabouts};
+use super::catalog::Served;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
@@ -18,7 +19,7 @@ use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Notified, Observed, Visible};
-use crate::plan::offer::{Offer, offer, waiting};
+use crate::plan::offer::{Offer, Parts, changes, offer};
 use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
 use crate::plan::standing::{Rules, Standing, standing};
@@ -55,10 +56,15 @@ pub struct Core {
     pub(super) started: Time,
     pub(super) store: Store,
     pace: Pace,
-    /// What Asterisk showed of each peer when it was last known to have loaded everything.
-    shown: Option<BTreeMap<String, Visible>>,
+    /// What Asterisk was last known to have loaded.
+    shown: Option<Arc<Generation>>,
+    /// Whose line each peer is.
     pub(super) owners: HashMap<String, Mac>,
+    pub(super) askers: Arc<Askers>,
+    /// The phones of which something is known that is not in the journal.
     pub(super) dirty: BTreeSet<Mac>,
+    /// The phones of which something is known that the file services and the AMI session do not know.
+    pub(super) stirred: BTreeSet<Mac>,
     pub(super) waiters: Vec<Waiter>,
     polled: BTreeSet<String>,
     /// Something is known that the file services and the AMI session do not know yet.
@@ -87,13 +93,12 @@ impl Core {
         out: Outlets,
         now: Time,
     ) -> Self {
-        let newest = restored.generation.unwrap_or_default();
-        let offer = Arc::new(Offer::new(newest, restored.offered));
+        let offer = restored.offer;
         let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
-        let shown = loaded.known.is_some().then(|| visible(&offer.newest));
+        let shown = loaded.known.is_some().then(|| offer.newest.clone());
         let mut core = Self {
             site,
-            offer: offer.clone(),
+            offer: Arc::default(),
             look: None,
             observed: Observed { phones: restored.phones, ..Observed::default() },
             intents: restored.intents,
@@ -105,7 +110,9 @@ impl Core {
             pace: Pace::default(),
             shown,
             owners: HashMap::new(),
+            askers: Arc::default(),
             dirty: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             waiters: Vec::new(),
             polled: BTreeSet::new(),
             changed: true,
@@ -116,7 +123,6 @@ impl Core {
             out,
         };
         core.publish(offer);
-        core.serve();
         core
     }
 
@@ -159,36 +165,29 @@ impl Core {
     }
 
     fn reoffer(&mut self, newest: &Arc<Generation>, loaded: bool) {
-        let next = offer(newest, Some(&self.offer), loaded);
+        let next = Arc::new(offer(newest, Some(&self.offer), loaded));
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
         }
+        self.publish(next.clone());
         info!(
             generation = newest.id,
             phones = next.phones.len(),
-            waiting = waiting(&next).count(),
+            waiting = next.waiting().len(),
             "offered"
         );
-        self.remember_running(&next);
-        self.store.save_offer(&next);
-        self.publish(Arc::new(next));
+        self.store.save_offer(next);
     }
 
-    fn remember_running(&mut self, next: &Offer) {
-        for (mac, old) in &self.offer.phones {
-            let running =
-                self.observed.phones.get(mac).and_then(|seen| seen.running).map(|r| r.token);
-            if next.phones.get(mac) != Some(old)
-                && old.variants.iter().any(|v| Some(v.token) == running)
-            {
-                self.ran.insert(*mac, old.clone());
-            }
+    fn remember_running(&mut self, mac: Mac, old: &Arc<PhonePart>) {
+        let running = self.observed.phones.get(&mac).and_then(|seen| seen.running);
+        if running.is_some_and(|run| old.variants.iter().any(|v| v.token == run.token)) {
+            self.ran.insert(mac, old.clone());
         }
-        self.ran.retain(|mac, _| next.phones.contains_key(mac));
     }
 
     /// Whether Asterisk has loaded what is on disk; it is asked to where that is due.
-    fn loads(&mut self, newest: &Generation, now: Time) -> bool {
+    fn loads(&mut self, newest: &Arc<Generation>, now: Time) -> bool {
         match self.next_load(newest, now) {
             Next::Loaded => return true,
             Next::Ask => {
@@ -204,7 +203,7 @@ impl Core {
         false
     }
 
-    fn next_load(&mut self, newest: &Generation, now: Time) -> Next {
+    fn next_load(&mut self, newest: &Arc<Generation>, now: Time) -> Next {
         let Some(look) = &self.look else { return Next::Wait };
         let wanted = Wanted {
             fingerprint: &look.fingerprint,
@@ -218,7 +217,7 @@ impl Core {
         let before = std::mem::replace(&mut self.loaded, loaded).known;
         if self.loaded.known != before {
             info!("Asterisk has loaded what is on disk");
-            self.shown = Some(visible(newest));
+            self.shown = Some(newest.clone());
             self.decided.loaded = self.loaded.known.clone();
             self.store.save_decided(&self.decided);
         }
@@ -229,116 +228,124 @@ impl Core {
     /// is known, whether it shows all that it should.
     fn seen(&self, newest: &Generation) -> Option<bool> {
         let peer = |name: &str| self.observed.peers.get(name);
-        let lines = newest.phones.values().flat_map(|part| &part.lines);
         let Some(shown) = &self.shown else {
-            let mut lines = lines;
+            let mut lines = newest.phones.values().flat_map(|part| &part.lines);
             let fits = |line: &LinePart| {
                 peer(&line.peer).and_then(|p| p.facts.visible.as_ref()) == Some(&line.visible)
             };
             return lines.all(fits).then_some(true);
         };
-        let changes = lines.filter_map(|line| {
-            let old = shown.get(&line.peer);
-            (old != Some(&line.visible)).then_some(Visibly {
-                peer: &line.peer,
-                old,
-                new: &line.visible,
-            })
+        let moved = changes(&shown.phones, &newest.phones);
+        let old = moved.iter().filter_map(|m| m.old).flat_map(|part| &part.lines);
+        let before: BTreeMap<&str, &Visible> = old.map(|l| (&*l.peer, &l.visible)).collect();
+        let new = moved.iter().filter_map(|m| m.new).flat_map(|part| &part.lines);
+        let changed = new.filter_map(|line| {
+            let old = before.get(&*line.peer).copied();
+            let visibly = Visibly { peer: &line.peer, old, new: &line.visible };
+            (old != Some(&line.visible)).then_some(visibly)
         });
-        reload::seen(changes, peer)
+        reload::seen(changed, peer)
     }
 
-    fn publish(&mut self, offer: Arc<Offer>) {
-        let owners =
-            offer.phones.values().flat_map(|p| p.peers().map(|peer| (peer.to_owned(), p.mac)));
-        self.owners = owners.collect();
-        if self.site.tftp.listen.is_none() {
-            for part in offer.phones.values() {
-                let seen = self.observed.phones.entry(part.mac).or_default();
-                seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
+    /// Makes an offer the one that is served, at once.
+    fn publish(&mut self, next: Arc<Offer>) {
+        let old = std::mem::replace(&mut self.offer, next.clone());
+        let root = self.site.tftp.root.as_deref().map(Into::into);
+        let askers = self.askers.clone();
+        self.out.served.send_replace(Served { offer: next.clone(), askers, root });
+        for moved in changes(&old.phones, &next.phones) {
+            self.stirred.insert(moved.mac);
+            if let Some(part) = moved.old {
+                for peer in part.peers() {
+                    if self.owners.get(peer) == Some(&moved.mac) {
+                        self.owners.remove(peer);
+                    }
+                }
+                self.remember_running(moved.mac, part);
+            }
+            if let Some(part) = moved.new {
+                self.owners.extend(part.peers().map(|peer| (peer.to_owned(), part.mac)));
+                self.assume(part);
             }
         }
-        self.offer = offer.clone();
+        self.ran.retain(|mac, _| next.phones.contains_key(mac));
         self.changed = true;
-        self.follow();
-        self.out.export.send_replace(Some(offer));
+        if peers_differ(&old.phones, &next.phones)
+            || peers_differ(&old.newest.phones, &next.newest.phones)
+        {
+            self.follow();
+        }
+        self.out.export.send_replace(Some(next));
+    }
+
+    /// Where another server serves what we export, a phone is taken to run what was there first.
+    fn assume(&mut self, part: &PhonePart) {
+        if self.site.tftp.listen.is_none() {
+            let seen = self.observed.phones.entry(part.mac).or_default();
+            seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
+        }
     }
 
     /// Tells the AMI session whose details matter.
     fn follow(&self) {
-        let newest = self.offer.newest.phones.values().flat_map(|p| p.peers().map(str::to_owned));
-        let all: BTreeSet<String> = self.owners.keys().cloned().chain(newest).collect();
-        let lines = self
-            .offer
-            .phones
-            .values()
-            .chain(self.offer.newest.phones.values())
-            .flat_map(|p| &p.lines);
-        self.order(Order::Techs(lines.map(|l| (l.peer.clone(), l.tech)).collect()));
-        self.order(Order::Follow(all.into_iter().collect()));
-    }
-
-    /// Has the endpoints polled whose next REGISTER proves something: chan_pjsip tells no refresh.
-    fn poll(&mut self) {
-        let waits = |part: &&Arc<PhonePart>| {
-            let seen = self.observed.phones.get(&part.mac);
-            let running = seen.and_then(|s| s.running).map(|r| r.token);
-            running.is_none()
-                || running != part.chosen(seen.is_some_and(|s| s.signed)).map(|v| v.token)
+        let lines = || {
+            let parts = self.offer.phones.values().chain(self.offer.newest.phones.values());
+            parts.flat_map(|part| &part.lines)
         };
-        let lines = |part: &'_ Arc<PhonePart>| {
-            let pjsip = part.lines.iter().filter(|l| l.tech == Tech::Pjsip);
-            pjsip.map(|l| l.peer.clone()).collect::<Vec<_>>()
-        };
-        let polled: BTreeSet<String> =
-            self.offer.phones.values().filter(waits).flat_map(lines).collect();
-        if polled != self.polled {
-            self.order(Order::Poll(polled.iter().cloned().collect()));
-            self.polled = polled;
-        }
+        let all: BTreeSet<&str> = lines().map(|line| &*line.peer).collect();
+        self.order(Order::Techs(lines().map(|l| (l.peer.clone(), l.tech)).collect()));
+        self.order(Order::Follow(all.into_iter().map(str::to_owned).collect()));
     }
 
-    /// Publishes what the file services read.
-    fn serve(&self) {
-        let askers = Arc::new(self.askers());
-        let root = self.site.tftp.root.clone();
-        self.out.served.send_replace(Served { offer: self.offer.clone(), askers, root });
-    }
-
-    fn askers(&self) -> Askers {
-        let mut askers = Askers::default();
-        for part in self.offer.phones.values() {
-            let addresses: BTreeSet<_> = part
-                .peers()
-                .filter_map(|peer| self.observed.contact(peer))
-                .map(|a| a.ip().to_canonical())
-                .collect();
-            let seen = self.observed.phones.get(&part.mac);
-            let told = seen.and_then(|s| {
-                s.told.as_ref().map(|t| t.at).filter(|at| s.sync.is_none_or(|y| y.at < *at))
-            });
-            for address in addresses {
-                askers.registered.entry(address).or_default().insert(part.mac);
-                if told.is_some() {
-                    askers.told.entry(address).or_default().insert(part.mac);
+    /// Lets the file services and the AMI session know what is new about the phones that something was
+    /// heard of.
+    fn spread(&mut self) {
+        let before = self.polled.clone();
+        for mac in std::mem::take(&mut self.stirred) {
+            self.askers.set(mac, self.whereabouts(mac));
+            let Some(part) = self.offer.phones.get(&mac) else { continue };
+            let waits = self.waits(part);
+            for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
+                if waits {
+                    self.polled.insert(line.peer.clone());
+                } else {
+                    self.polled.remove(&line.peer);
                 }
             }
-            if seen.is_some_and(|s| s.signed) {
-                askers.signed.insert(part.mac);
-            }
         }
-        askers
+        self.polled.retain(|peer| self.owners.contains_key(peer));
+        if self.polled != before {
+            self.order(Order::Poll(self.polled.iter().cloned().collect()));
+        }
+    }
+
+    /// Whether the next REGISTER of a phone proves something: chan_pjsip tells no refresh, its endpoints
+    /// are polled then.
+    fn waits(&self, part: &PhonePart) -> bool {
+        let seen = self.observed.phones.get(&part.mac);
+        let running = seen.and_then(|s| s.running).map(|r| r.token);
+        let wanted = part.chosen(seen.is_some_and(|s| s.signed)).map(|v| v.token);
+        running.is_none() || running != wanted
+    }
+
+    fn whereabouts(&self, mac: Mac) -> Whereabouts {
+        let Some(part) = self.offer.phones.get(&mac) else { return Whereabouts::default() };
+        let contacts = part.peers().filter_map(|peer| self.observed.contact(peer));
+        let seen = self.observed.phones.get(&mac);
+        let told = seen.and_then(|s| s.told.as_ref()).map(|t| t.at);
+        let looked = seen.and_then(|s| s.sync).map(|sync| sync.at);
+        Whereabouts {
+            registered: contacts.map(|a| a.ip().to_canonical()).collect(),
+            told: told.is_some_and(|told| looked.is_none_or(|looked| looked < told)),
+            signed: seen.is_some_and(|s| s.signed),
+        }
     }
 
     /// Looks at everything and does what is due.
     pub fn look(&mut self, now: Time) {
-        if let Some(look) = &self.look {
-            let newest = if look.hold.is_none() && !look.built.same_bytes(&self.offer.newest) {
-                look.built.clone()
-            } else {
-                self.newest()
-            };
-            if self.loads(&newest, now) && waiting(&self.offer).next().is_some() {
+        if self.look.is_some() {
+            let newest = self.newest();
+            if self.loads(&newest, now) && !self.offer.waiting().is_empty() {
                 self.reoffer(&newest, true);
             }
         }
@@ -347,8 +354,7 @@ impl Core {
         self.give_up(done, now);
         self.inform(now);
         if std::mem::take(&mut self.changed) {
-            self.poll();
-            self.serve();
+            self.spread();
         }
         let dirty = std::mem::take(&mut self.dirty);
         if !dirty.is_empty() {
@@ -370,6 +376,7 @@ impl Core {
             debug!(phone = %mac, peer, "telling it to look");
             self.observed.ordered(mac, about, now);
             self.changed = true;
+            self.stirred.insert(mac);
             self.dirty.insert(mac);
             if !self.order(Order::Notify { mac, peer, lines, event }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
@@ -423,10 +430,16 @@ impl Core {
     pub(super) fn declare_loaded(&mut self) -> bool {
         let Some(look) = &self.look else { return false };
         self.loaded.known = Some(look.fingerprint.clone());
-        self.shown = Some(visible(&look.built));
+        self.shown = Some(look.built.clone());
         self.decided.loaded = self.loaded.known.clone();
         self.store.save_decided(&self.decided);
         true
+    }
+
+    /// Nothing is known about registrations any more.
+    pub(super) fn unlisted(&mut self) {
+        self.observed.unlisted();
+        self.stirred.extend(self.owners.values());
     }
 
     /// Hands an order over; false when too many wait.
@@ -461,14 +474,18 @@ impl Core {
     pub fn connect(&mut self, orders: mpsc::Sender<Order>) {
         self.out.orders = orders;
         self.session = Session { up: false, text: "not connected yet".into() };
-        self.observed.unlisted();
+        self.unlisted();
         self.polled.clear();
         self.changed = true;
         self.follow();
     }
 }
 
-fn visible(generation: &Generation) -> BTreeMap<String, Visible> {
-    let lines = generation.phones.values().flat_map(|part| &part.lines);
-    lines.map(|line| (line.peer.clone(), line.visible.clone())).collect()
+/// Whether the two know other peers.
+fn peers_differ(old: &Parts, new: &Parts) -> bool {
+    let lines = |part: Option<&Arc<PhonePart>>| -> Vec<(String, Tech)> {
+        let lines = part.into_iter().flat_map(|part| &part.lines);
+        lines.map(|line| (line.peer.clone(), line.tech)).collect()
+    };
+    changes(old, new).iter().any(|moved| lines(moved.old) != lines(moved.new))
 }

@@ -33,7 +33,7 @@ pub use writer::{Backlog, Health, WriterHandle, spawn_writer};
 pub const FILE: &str = "handset.redb";
 
 /// What the tables mean. A file with another number is moved aside.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const SCHEMA_TABLE: TableDefinition<'static, (), u32> = TableDefinition::new("schema");
 
 /// How many damaged files are kept for a post-mortem; the last one is overwritten.
@@ -51,9 +51,13 @@ pub enum Table {
     Meta,
     /// Generation number (8 bytes, big-endian: in order) → manifest.
     Generations,
-    /// SHA-256 → bytes of an artifact.
+    /// Phone → its part of the newest generation.
+    Parts,
+    /// Generation number and phone → the part that this generation replaced; empty for none.
+    Before,
+    /// SHA-256 → a text that several parts share.
     Blobs,
-    /// Phone → the offer to it, as JSON.
+    /// Phone → the part that is offered while the newest waits for Asterisk.
     Offers,
     /// Text key → an operator's or roll-out's intent, as JSON.
     Intents,
@@ -63,9 +67,11 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 6] = [
+    pub const ALL: [Table; 8] = [
         Table::Meta,
         Table::Generations,
+        Table::Parts,
+        Table::Before,
         Table::Blobs,
         Table::Offers,
         Table::Intents,
@@ -76,6 +82,8 @@ impl Table {
         Bytewise::new(match self {
             Table::Meta => "meta",
             Table::Generations => "generations",
+            Table::Parts => "parts",
+            Table::Before => "before",
             Table::Blobs => "blobs",
             Table::Offers => "offers",
             Table::Intents => "intents",

@@ -1,6 +1,6 @@
 //! One look after the other: what was read becomes a generation, unless it has to be held back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,13 +13,12 @@ use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
 use crate::family::{Library, Role};
 use crate::model::site::Site;
-use crate::model::tag;
 use crate::plan::build::{Built, Cache};
 use crate::plan::generation::Generation;
 use crate::plan::{guard, kept};
 
 /// All codes of this module.
-pub static CODES: &[&Code] = &[&SITE_KEY, &ADDRESS, &WITHDRAWN];
+pub static CODES: &[&Code] = &[&SITE_KEY, &ADDRESS, &WITHDRAWN, &MORE];
 
 static WITHDRAWN: Code = Code {
     id: "H0605",
@@ -86,7 +85,7 @@ impl Source {
     pub fn new(config: PathBuf) -> Self {
         Self {
             config,
-            cache: Cache::new(),
+            cache: Cache::default(),
             cached_for: 0,
             site: None,
             fingerprint: String::new(),
@@ -250,7 +249,7 @@ fn withdrawn(
 ) -> Vec<Diagnostic> {
     let written = |section: &str, key: &str| {
         let name = section.split('/').next().unwrap_or_default();
-        let part = built.phones.values().find(|part| part.family == name);
+        let part = built.phones.values().find(|part| *part.family == *name);
         let own = part
             .and_then(|part| part.chosen(false)?.artifacts.iter().find(|a| a.role == Role::Own));
         let (Some(family), Some(own)) = (reading.families.get(name), own) else { return false };
@@ -269,37 +268,22 @@ fn withdrawn(
     kept::withdrawn(offered, now, written).into_iter().map(report).collect()
 }
 
-/// Says for each phone whose files could not be made what the first error about it was.
+/// Says for each phone whose files could not be made what is wrong on a line of its own.
 fn name_held(
     held: &BTreeSet<Mac>,
     said: &[Diagnostic],
     reading: &Reading,
     names: &mut BTreeMap<Mac, String>,
 ) {
+    let errors = said.iter().rev().filter(|d| d.level == Level::Error);
+    let errors: HashMap<(FileId, u32), &str> =
+        errors.filter_map(|d| Some(((d.span?.file, d.span?.line), d.message.as_str()))).collect();
     for mac in held {
         let Some(phone) = reading.phones.phones.get(mac) else { continue };
-        let spans: BTreeSet<(FileId, u32)> = phone
-            .lines
-            .iter()
-            .flat_map(|l| {
-                let peer = &l.peer;
-                let secret = peer.secret.as_ref().map(|s| s.span);
-                [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)]
-                    .into_iter()
-                    .flatten()
-            })
-            .map(|s| (s.file, s.line))
-            .collect();
-        let about = |d: &&Diagnostic| {
-            d.level == Level::Error && d.span.is_some_and(|s| spans.contains(&(s.file, s.line)))
-        };
-        let why = said
-            .iter()
-            .find(about)
-            .map_or("its files could not be made; see handset check".to_owned(), |d| {
-                d.message.clone()
-            });
-        names.insert(*mac, why);
+        let mut lines = phone.places().flatten().map(|span| (span.file, span.line));
+        let why = lines.find_map(|line| errors.get(&line).copied());
+        let why = why.unwrap_or("its files could not be made; see handset check");
+        names.insert(*mac, why.to_owned());
     }
 }
 
@@ -311,5 +295,24 @@ fn messages(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Message> {
         message: d.message.clone(),
         help: d.help.clone(),
     };
-    diagnostics.iter().map(message).collect()
+    let (errors, others): (Vec<_>, Vec<_>) =
+        diagnostics.iter().partition(|d| d.level == Level::Error);
+    let all = errors.into_iter().chain(others);
+    let mut messages: Vec<Message> = all.take(MESSAGES).map(message).collect();
+    if let Some(more) = diagnostics.len().checked_sub(MESSAGES + 1) {
+        let text = format!("{} more messages are left out here", more + 1);
+        let more = Diagnostic::note(&MORE, text).help("handset check shows all");
+        messages.push(message(&more));
+    }
+    messages
 }
+
+/// A site with something to say about every phone is not told all of it in `status`.
+const MESSAGES: usize = 500;
+
+static MORE: Code = Code {
+    id: "H0606",
+    title: "more messages than are shown",
+    explain: "`handset status` shows the first 500 messages, errors first. `handset check` shows all of them, \
+              `handset check --short` one to a line.",
+};

@@ -3,6 +3,7 @@
 
 pub mod ami;
 pub mod answer;
+pub mod askers;
 pub mod asterisk;
 pub mod catalog;
 pub mod control;

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use tracing::{info, warn};
 
-use super::catalog::mac_in;
 use super::core::{Core, Session};
 use super::event::{AmiNews, Event, Outcome, Transfer};
 use crate::base::{Mac, Time};
@@ -26,6 +25,7 @@ impl Core {
         if let Some(ticket) = transfer.ticket {
             let Some(mac) = ticket.mac else { return };
             self.dirty.insert(mac);
+            self.stirred.insert(mac);
             // Without the last acknowledgement nothing is proved; a phone that has it all will say so
             // when it is asked, by not restarting.
             if transfer.outcome == Outcome::Complete {
@@ -39,7 +39,7 @@ impl Core {
             }
             return;
         }
-        let Some(mac) = mac_in(transfer.name.as_bytes()) else { return };
+        let Some(mac) = Mac::within(transfer.name.as_bytes()) else { return };
         if self.offer.phones.contains_key(&mac) {
             self.dirty.insert(mac);
             self.observed.heard(mac, now);
@@ -59,7 +59,7 @@ impl Core {
             AmiNews::Down { reason, refused } => {
                 let what = if refused { "login refused" } else { "down" };
                 self.session = Session { up: false, text: format!("{what}: {reason}") };
-                self.observed.unlisted();
+                self.unlisted();
             }
             AmiNews::Started(seconds) => {
                 let at = Time(seconds.saturating_mul(1000));
@@ -72,11 +72,14 @@ impl Core {
                 let owners: BTreeSet<Mac> =
                     all.iter().filter_map(|f| self.owners.get(&f.peer)).copied().collect();
                 self.observed.listed(all, now);
+                // Also those whose peers are not in the list any more.
+                self.stirred.extend(self.owners.values());
                 owners.into_iter().for_each(|mac| self.prove(mac, now));
             }
             AmiNews::Peer(facts) => {
                 self.recognise(&facts.peer, facts.user_agent.as_deref());
                 let owner = self.owners.get(&facts.peer).copied();
+                self.stirred.extend(owner);
                 self.observed.told_about(facts, now);
                 if let Some(mac) = owner {
                     self.prove(mac, now);
@@ -85,6 +88,7 @@ impl Core {
             AmiNews::Registered { peer } => {
                 let owner = self.owners.get(&peer).copied();
                 self.dirty.extend(owner);
+                self.stirred.extend(owner);
                 self.observed.registered(&peer, owner, now);
                 if let Some(mac) = owner {
                     self.prove(mac, now);
@@ -101,11 +105,11 @@ impl Core {
     }
 
     fn prove(&mut self, mac: Mac, now: Time) {
-        let askers = self.out.served.borrow().askers.clone();
-        let shared =
-            |address: IpAddr| askers.registered.get(&address).is_some_and(|all| all.len() > 1);
+        let askers = self.askers.clone();
+        let shared = |address: IpAddr| askers.shared(address);
         if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
             self.dirty.insert(mac);
+            self.stirred.insert(mac);
             self.ran.remove(&mac);
             info!(phone = %mac, %running, "proved: it runs this");
         }
@@ -122,6 +126,7 @@ impl Core {
             self.observed.phones.entry(mac).or_default().assumed = wanted;
         }
         self.dirty.insert(mac);
+        self.stirred.insert(mac);
         self.observed.notified(mac, result);
     }
 

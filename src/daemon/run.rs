@@ -98,7 +98,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         error!(moved_to = %moved_to.display(), reason, "the state is damaged: what phones run is unknown now");
     }
     let (store, restored) = Store::restore(&state, journal::spawn_writer(state.clone())?);
-    let previous = restored.generation.as_ref().map_or(0, |g| g.id);
+    let previous = restored.offer.newest.id;
     info!(version = env!("CARGO_PKG_VERSION"), config = %config.display(), generation = previous, "handsetd starts");
 
     let stop = CancellationToken::new();
@@ -114,7 +114,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
     let file_service = serve_files(&site, &tasks, served, events_in.clone(), &stop)?;
-    let known = restored.generation.is_some();
+    let known = previous > 0;
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
     let (orders, _) = mpsc::channel(1);

@@ -1,5 +1,7 @@
-//! The plan's values on disk: generations and offers by content, intents, observed facts, and what
+//! The plan's values on disk: generations, what waits to be offered, intents, observed facts, and what
 //! was decided once for the site. Lost state means "unknown".
+
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,11 +12,11 @@ use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
 use crate::base::{Digest, Mac, Time, hex};
-use crate::family::Artifact;
-use crate::plan::generation::{Generation, PhonePart};
+use crate::plan::generation::Generation;
 use crate::plan::intents::Intents;
 use crate::plan::observed::Seen;
-use crate::plan::offer::Offer;
+use crate::plan::offer::{Moved, Offer, Parts, changes};
+use rows::Texts;
 
 /// So many generations are kept.
 const KEPT: usize = 5;
@@ -38,10 +40,8 @@ pub struct Decided {
 /// What a restart finds.
 #[derive(Debug, Default)]
 pub struct Restored {
-    /// The newest generation that was offered.
-    pub generation: Option<Arc<Generation>>,
-    /// What each phone was offered.
-    pub offered: BTreeMap<Mac, Arc<PhonePart>>,
+    /// The newest generation that was offered, and what each phone was offered.
+    pub offer: Arc<Offer>,
     /// Standing wishes.
     pub intents: Intents,
     /// Facts about phones.
@@ -53,166 +53,136 @@ pub struct Restored {
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     made: Time,
-    shared: String,
-    phones: BTreeMap<Mac, String>,
+    /// What everybody gets, as a row.
+    #[serde(with = "crate::base::latin1")]
+    shared: Bytes,
+    /// The phones whose parts it replaced: those are in [`Table::Before`].
+    moved: Vec<Mac>,
+    /// The texts that the replaced parts refer to.
+    texts: Vec<String>,
 }
 
-/// Writes changes behind the core's back, in order.
+/// A generation that is kept.
+#[derive(Debug)]
+struct Kept {
+    id: u64,
+    moved: Vec<Mac>,
+    texts: BTreeSet<BlobHash>,
+}
+
+/// Writes changes behind the core's back, in order. [`Table::Parts`] has the newest generation; what
+/// each of the kept ones replaced leads back to those before.
 #[derive(Debug)]
 pub struct Store {
     writer: WriterHandle,
-    /// The blobs of the kept generations, oldest first.
-    kept: Vec<(u64, BTreeSet<BlobHash>)>,
-    /// The parts that have a blob already.
-    known: BTreeMap<Mac, Vec<(Arc<PhonePart>, BlobHash)>>,
-    offered: BTreeMap<Mac, BlobHash>,
-    newest: Option<u64>,
+    /// The kept generations, oldest first.
+    kept: Vec<Kept>,
+    texts: Texts,
+    saved: Arc<Offer>,
 }
 
 impl Store {
     /// Reads everything back, and writes to `writer` from now on.
     pub fn restore(journal: &Journal, writer: WriterHandle) -> (Self, Restored) {
-        let mut store = Self {
-            writer,
-            kept: Vec::new(),
-            known: BTreeMap::new(),
-            offered: BTreeMap::new(),
-            newest: None,
-        };
-        let mut restored = Restored {
+        let texts = Texts::stored(
+            rows(journal, Table::Blobs)
+                .into_iter()
+                .filter_map(|(key, bytes)| Some((BlobHash::try_from(key).ok()?, bytes))),
+        );
+        let mut store = Self { writer, kept: Vec::new(), texts, saved: Arc::default() };
+        store.saved = Arc::new(store.offer(journal));
+        let restored = Restored {
+            offer: store.saved.clone(),
             intents: one(journal, Table::Intents, "intents").unwrap_or_default(),
             decided: one(journal, Table::Meta, "decided").unwrap_or_default(),
-            phones: all(journal, Table::Observed),
-            ..Restored::default()
+            phones: by_phone(journal, Table::Observed, read),
         };
-        store.restore_generations(journal, &mut restored);
-        let offers: BTreeMap<Mac, String> = all(journal, Table::Offers);
-        for (mac, hash) in offers {
-            let Some((hash, part)) = store.part(journal, mac, &hash) else { continue };
-            store.offered.insert(mac, hash);
-            restored.offered.insert(mac, part);
-        }
         (store, restored)
     }
 
-    fn restore_generations(&mut self, journal: &Journal, restored: &mut Restored) {
-        let rows = journal.generations().unwrap_or_else(|error| {
+    fn offer(&mut self, journal: &Journal) -> Offer {
+        let mut newest = Generation::default();
+        let manifests = journal.generations().unwrap_or_else(|error| {
             error!(%error, "cannot read the kept generations");
             Vec::new()
         });
-        for (id, bytes) in rows {
+        for (id, bytes) in manifests {
             let Some(manifest) = read::<Manifest>(&bytes) else { continue };
-            let hashes =
-                manifest.phones.values().chain([&manifest.shared]).filter_map(|h| hex::decode(h));
-            self.kept.push((id, hashes.collect()));
-            self.newest = Some(id);
-            // Only the newest is needed whole; the others wait on disk.
-            restored.generation = self.generation(journal, id, &manifest).map(Arc::new);
+            let Manifest { made, shared, moved, texts } = manifest;
+            let texts = texts.iter().filter_map(|hash| hex::decode(hash)).collect();
+            self.kept.push(Kept { id, moved, texts });
+            let shared = Arc::new(self.texts.read(&shared).unwrap_or_default());
+            newest = Generation { id, made, shared, ..Generation::default() };
         }
-    }
-
-    fn generation(
-        &mut self,
-        journal: &Journal,
-        id: u64,
-        manifest: &Manifest,
-    ) -> Option<Generation> {
-        let shared: Vec<Artifact> = read(&blob(journal, hex::decode(&manifest.shared)?)?)?;
-        let mut phones = BTreeMap::new();
-        for (mac, hash) in &manifest.phones {
-            phones.insert(*mac, self.part(journal, *mac, hash)?.1);
-        }
-        Some(Generation { id, made: manifest.made, shared: Arc::new(shared), phones })
-    }
-
-    fn part(
-        &mut self,
-        journal: &Journal,
-        mac: Mac,
-        hash: &str,
-    ) -> Option<(BlobHash, Arc<PhonePart>)> {
-        let hash = hex::decode(hash)?;
-        let known = self.known.entry(mac).or_default();
-        if let Some((part, _)) = known.iter().find(|(_, h)| *h == hash) {
-            return Some((hash, part.clone()));
-        }
-        let part: Arc<PhonePart> = Arc::new(read(&blob(journal, hash)?)?);
-        known.push((part.clone(), hash));
-        Some((hash, part))
+        let part = |row: &[u8]| self.texts.read(row).map(Arc::new);
+        newest.phones = by_phone(journal, Table::Parts, part);
+        intern(&mut newest.phones);
+        let mut offered = newest.phones.clone();
+        offered.extend(by_phone(journal, Table::Offers, part));
+        offered.retain(|mac, _| newest.phones.contains_key(mac));
+        Offer::new(Arc::new(newest), offered)
     }
 
     /// Saves an offer and, when it is new, the generation behind it: in one transaction.
-    pub fn save_offer(&mut self, offer: &Offer) {
+    pub fn save_offer(&mut self, offer: Arc<Offer>) {
         let mut batch = Batch::new();
-        if self.newest != Some(offer.newest.id) {
+        if self.saved.newest.id != offer.newest.id {
             self.put_generation(&mut batch, &offer.newest);
         }
-        let mut offered = BTreeMap::new();
-        for (mac, part) in &offer.phones {
-            let hash = self.put_part(&mut batch, *mac, part);
-            if self.offered.get(mac) != Some(&hash) {
-                batch.put(Table::Offers, mac.to_string(), json(&hex::encode(&hash)));
-            }
-            offered.insert(*mac, hash);
-        }
-        for mac in self.offered.keys().filter(|mac| !offered.contains_key(mac)) {
+        for mac in self.saved.waiting().difference(offer.waiting()) {
             batch.remove(Table::Offers, mac.to_string());
         }
-        self.offered = offered;
-        self.known.retain(|mac, parts| {
-            let newest = offer.newest.phones.get(mac);
-            let current = offer.phones.get(mac);
-            parts.retain(|(part, _)| {
-                [newest, current].iter().flatten().any(|p| Arc::ptr_eq(p, part))
-            });
-            !parts.is_empty()
-        });
+        for mac in offer.waiting() {
+            let Some(part) = offer.phones.get(mac) else { continue };
+            if self.saved.phones.get(mac) != Some(part) || !self.saved.waiting().contains(mac) {
+                let row = self.texts.write(&**part, &mut batch);
+                batch.put(Table::Offers, mac.to_string(), row);
+            }
+        }
+        self.saved = offer;
+        self.sweep(&mut batch);
         self.submit(batch);
     }
 
-    fn put_generation(&mut self, batch: &mut Batch, generation: &Generation) {
-        let shared = batch.put_blob(json(&*generation.shared));
-        let hashes: BTreeMap<Mac, BlobHash> = generation
-            .phones
-            .iter()
-            .map(|(mac, part)| (*mac, self.put_part(batch, *mac, part)))
-            .collect();
-        let phones = hashes.iter().map(|(mac, hash)| (*mac, hex::encode(hash))).collect();
-        let manifest = Manifest { made: generation.made, shared: hex::encode(&shared), phones };
-        batch.put_generation(generation.id, json(&manifest));
-        self.newest = Some(generation.id);
-        self.kept.push((generation.id, hashes.into_values().chain([shared]).collect()));
-        if self.kept.len() > KEPT {
-            self.forget(batch);
+    fn put_generation(&mut self, batch: &mut Batch, newest: &Generation) {
+        let saved = self.saved.clone();
+        let moved = changes(&saved.newest.phones, &newest.phones);
+        for Moved { mac, old, new } in &moved {
+            match new {
+                Some(part) => {
+                    let row = self.texts.write(&***part, batch);
+                    batch.put(Table::Parts, mac.to_string(), row);
+                }
+                None => batch.remove(Table::Parts, mac.to_string()),
+            }
+            let row = old.map(|part| self.texts.write(&**part, batch)).unwrap_or_default();
+            batch.put(Table::Before, before(newest.id, *mac), row);
         }
-    }
-
-    fn forget(&mut self, batch: &mut Batch) {
-        for (id, _) in self.kept.drain(..self.kept.len() - KEPT) {
+        let texts = self.texts.used(moved.iter().filter_map(|m| m.old).map(AsRef::as_ref));
+        let moved: Vec<Mac> = moved.iter().map(|m| m.mac).collect();
+        let manifest = Manifest {
+            made: newest.made,
+            shared: self.texts.write(&*newest.shared, batch),
+            moved: moved.clone(),
+            texts: texts.iter().map(|hash| hex::encode(hash)).collect(),
+        };
+        batch.put_generation(newest.id, json(&manifest));
+        self.kept.push(Kept { id: newest.id, moved, texts });
+        let surplus = self.kept.len().saturating_sub(KEPT);
+        for Kept { id, moved, .. } in self.kept.drain(..surplus) {
             batch.remove_generation(id);
+            moved.iter().for_each(|mac| batch.remove(Table::Before, before(id, *mac)));
         }
-        let held = self.known.values().flatten().map(|(_, hash)| *hash);
-        let keep = self
-            .kept
-            .iter()
-            .flat_map(|(_, hashes)| hashes)
-            .copied()
-            .chain(self.offered.values().copied());
-        // `known` holds what this very batch has put as well.
-        let keep: BTreeSet<BlobHash> = keep.chain(held).collect();
-        let mut last = Batch::new();
-        last.retain_blobs(keep);
-        self.submit(last);
     }
 
-    fn put_part(&mut self, batch: &mut Batch, mac: Mac, part: &Arc<PhonePart>) -> BlobHash {
-        let known = self.known.entry(mac).or_default();
-        if let Some((_, hash)) = known.iter().find(|(p, _)| Arc::ptr_eq(p, part)) {
-            return *hash;
+    /// Removes the texts that nothing refers to any more.
+    fn sweep(&mut self, batch: &mut Batch) {
+        let parts = self.saved.newest.phones.values().chain(self.saved.phones.values());
+        let mut used = self.texts.used(parts.map(AsRef::as_ref));
+        self.kept.iter().for_each(|kept| used.extend(&kept.texts));
+        if self.texts.retain(&used) {
+            batch.retain_blobs(used);
         }
-        let hash = batch.put_blob(json(&**part));
-        known.push((part.clone(), hash));
-        hash
     }
 
     /// Saves the wishes.
@@ -278,14 +248,38 @@ fn one<T: DeserializeOwned>(journal: &Journal, table: Table, key: &str) -> Optio
     read(&found.ok()??)
 }
 
-fn all<T: DeserializeOwned>(journal: &Journal, table: Table) -> BTreeMap<Mac, T> {
-    let rows = journal.scan_text(table).unwrap_or_else(|error| {
+fn rows(journal: &Journal, table: Table) -> Vec<(Vec<u8>, Bytes)> {
+    journal.scan(table).unwrap_or_else(|error| {
         error!(%error, "cannot read the state");
         Vec::new()
-    });
-    rows.into_iter().filter_map(|(key, value)| Some((key.parse().ok()?, read(&value)?))).collect()
+    })
 }
 
-fn blob(journal: &Journal, hash: BlobHash) -> Option<Bytes> {
-    journal.blob(&hash).inspect_err(|error| error!(%error, "cannot read the state")).ok()?
+fn by_phone<T>(
+    journal: &Journal,
+    table: Table,
+    value: impl Fn(&[u8]) -> Option<T>,
+) -> BTreeMap<Mac, T> {
+    let row = |(key, row): (Vec<u8>, Bytes)| {
+        Some((std::str::from_utf8(&key).ok()?.parse().ok()?, value(&row)?))
+    };
+    rows(journal, table).into_iter().filter_map(row).collect()
+}
+
+/// The key of what generation `id` replaced.
+fn before(id: u64, mac: Mac) -> Vec<u8> {
+    [&id.to_be_bytes()[..], mac.to_string().as_bytes()].concat()
+}
+
+/// Holds the words that all parts have in common once.
+fn intern(parts: &mut Parts) {
+    let mut words: BTreeSet<Arc<str>> = BTreeSet::new();
+    for part in parts.values_mut().filter_map(Arc::get_mut) {
+        for word in [&mut part.family, &mut part.model, &mut part.event] {
+            match words.get(word) {
+                Some(known) => *word = known.clone(),
+                None => drop(words.insert(word.clone())),
+            }
+        }
+    }
 }

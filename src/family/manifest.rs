@@ -189,7 +189,7 @@ impl Family {
     pub fn keys(&self, artifact: &Artifact) -> Vec<(String, String, bool)> {
         let name = artifact.name.as_str();
         let Some(file) = self.files.iter().find(|f| f.has_name(name)) else { return Vec::new() };
-        let pairs = super::check::keys(&artifact.bytes, file.syntax, self.charset);
+        let pairs = super::check::keys(&artifact.bytes(), file.syntax, self.charset);
         pairs
             .into_iter()
             .map(|(key, value)| {

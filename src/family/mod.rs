@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Code, Digest, FileName, Key};
+use crate::base::{Body, Code, Digest, FileName, Key};
 use crate::model::peer::Registrar;
 use crate::model::site::Site;
 
@@ -99,7 +99,7 @@ pub enum Role {
 }
 
 /// Which firmware a variant names. Ordered from nothing to the end of the ladder.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Step(pub String);
 
 /// One rendered, checked file. Its bytes are final.
@@ -107,8 +107,10 @@ pub struct Step(pub String);
 pub struct Artifact {
     /// Its name.
     pub name: FileName,
-    /// Its bytes: the same slice is hashed, stored, exported and sent.
-    pub bytes: Bytes,
+    /// Its bytes: the same ones are hashed, stored, exported and sent. What writes an artifact down
+    /// writes them beside it (the files of all phones of a model are nearly the same).
+    #[serde(skip)]
+    pub body: Body,
     /// Keyed digest of the bytes.
     pub digest: Digest,
     /// Who may have it.
@@ -117,6 +119,13 @@ pub struct Artifact {
     pub role: Role,
     /// Holds a password.
     pub secret: bool,
+}
+
+impl Artifact {
+    /// Its bytes.
+    pub fn bytes(&self) -> Bytes {
+        self.body.bytes()
+    }
 }
 
 /// The files of a phone when it is at a firmware step.

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use minijinja::value::Value;
 
-use crate::base::{Code, Diagnostic, Digest, Level, Mac, Span, Spanned};
+use crate::base::{Body, Code, Diagnostic, Digest, Level, Mac, Span, Spanned};
 use crate::model::phone::Phone;
 use crate::model::site::FamilySettings;
 
@@ -407,7 +406,7 @@ impl<'a> Context<'a> {
         let digest: Digest = self.around.key.digest("artifact", [bytes.as_slice()]);
         Some(Artifact {
             name: file.named(mac)?,
-            bytes: Bytes::from(bytes),
+            body: Body::from(bytes),
             digest,
             audience: file.audience,
             role: file.role,

@@ -10,7 +10,7 @@ use crate::conf::{Comment, Conf, Place};
 pub use codes::CODES;
 
 /// A valid tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tag {
     /// The phone.
     pub mac: Spanned<Mac>,

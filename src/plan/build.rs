@@ -1,12 +1,15 @@
 //! Phones × families → a generation. One bad phone keeps its last good part; the others move on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 
 use super::generation::{Generation, LinePart, PhonePart};
 use super::observed::Visible;
-use crate::base::{Diagnostic, Digest, Key, Mac, Time};
-use crate::family::{Artifact, Variant};
+use crate::base::{Body, Diagnostic, Digest, Key, Mac};
+use crate::family::{Artifact, Step, Variant};
 use crate::model::peer::Peer;
 use crate::model::phone::Phone;
 
@@ -39,57 +42,166 @@ pub struct Built {
     pub diagnostics: Vec<Diagnostic>,
     /// Phones that keep their last good part, or have none.
     pub held: BTreeSet<Mac>,
+    /// How many phones' files were made anew.
+    pub rendered: usize,
 }
 
-/// What need not be rendered again: the phones of the last build that had nothing to say, with their
-/// parts. Good for as long as everything but the phones is the same.
-pub type Cache = BTreeMap<Mac, (Phone, Arc<PhonePart>)>;
+/// What need not be made again: the outcome for each phone of the last build. Good for as long as
+/// everything but the phones is the same.
+#[derive(Default)]
+pub struct Cache {
+    made: BTreeMap<Mac, Made>,
+    common: Common,
+}
 
-/// Makes generation `id`. Parts whose phone is in the cache unchanged are taken from there, parts with
+/// What came of a phone.
+struct Made {
+    of: Print,
+    /// None where it is held back.
+    part: Option<Arc<PhonePart>>,
+    said: Vec<Diagnostic>,
+}
+
+/// A digest of all that a phone's files are made of, and of all places that are pointed at where there is
+/// something to say about it. It stays in memory: of a password it would be an oracle.
+type Print = [u8; 16];
+
+/// What many parts have in common and hold once.
+#[derive(Default)]
+struct Common {
+    /// By model, profile, step and number of the file.
+    texts: HashMap<(Arc<str>, Option<String>, Step, usize), Body>,
+    words: BTreeSet<Arc<str>>,
+}
+
+impl Cache {
+    /// Everything has to be made anew: something changed that all phones depend on.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Makes generation `id`. What became of a phone that did not change is taken from the cache, a part with
 /// the same bytes as the previous generation's from that.
 pub fn build(
     id: u64,
-    made: Time,
+    made: crate::base::Time,
     inputs: Inputs<'_>,
     previous: &Generation,
     cache: &mut Cache,
 ) -> Built {
-    let mut parts = BTreeMap::new();
-    let mut diagnostics = Vec::new();
-    let mut held = inputs.held.clone();
-    let mut fresh = Cache::new();
-    for (mac, phone) in inputs.phones {
-        if let Some((known, part)) = cache.remove(mac)
-            && known == *phone
-        {
-            parts.insert(*mac, part.clone());
-            fresh.insert(*mac, (known, part));
-            continue;
-        }
-        match (inputs.render)(phone) {
-            Ok((variants, said)) => {
-                let part = shared_with(previous, make(phone, variants, &inputs));
-                if said.is_empty() {
-                    fresh.insert(*mac, (phone.clone(), part.clone()));
-                }
-                parts.insert(*mac, part);
-                diagnostics.extend(said);
-            }
-            Err(said) => {
-                held.insert(*mac);
-                diagnostics.extend(said);
-            }
-        }
-    }
-    *cache = fresh;
-    let kept = held.iter().filter_map(|mac| Some((*mac, previous.phones.get(mac)?.clone())));
-    parts.extend(kept.collect::<Vec<_>>());
-    let shared = if *previous.shared == inputs.shared {
-        previous.shared.clone()
-    } else {
-        Arc::new(inputs.shared)
+    let mut built = Built {
+        generation: Generation { id, made, ..Generation::default() },
+        diagnostics: Vec::new(),
+        held: inputs.held.clone(),
+        rendered: 0,
     };
-    Built { generation: Generation { id, made, shared, phones: parts }, diagnostics, held }
+    let mut before = std::mem::take(&mut cache.made).into_iter().peekable();
+    let mut parts = Vec::with_capacity(inputs.phones.len());
+    let mut fresh = Vec::with_capacity(inputs.phones.len());
+    let mut prints = Prints::default();
+    for (mac, phone) in inputs.phones {
+        while before.next_if(|(known, _)| known < mac).is_some() {}
+        let known = before.next_if(|(known, _)| known == mac).map(|(_, made)| made);
+        let known = known.filter(|m| m.of == prints.of(phone, !m.said.is_empty()));
+        let made = known.unwrap_or_else(|| {
+            built.rendered += 1;
+            outcome(phone, &inputs, previous, &mut prints, &mut cache.common)
+        });
+        match &made.part {
+            Some(part) => parts.push((*mac, part.clone())),
+            None => drop(built.held.insert(*mac)),
+        }
+        built.diagnostics.extend(made.said.iter().cloned());
+        fresh.push((*mac, made));
+    }
+    cache.made = fresh.into_iter().collect();
+    let phones = &mut built.generation.phones;
+    *phones = parts.into_iter().collect();
+    let kept = built.held.iter().filter_map(|mac| Some((*mac, previous.phones.get(mac)?.clone())));
+    phones.extend(kept);
+    let same = *previous.shared == inputs.shared;
+    built.generation.shared = if same { previous.shared.clone() } else { Arc::new(inputs.shared) };
+    built
+}
+
+fn outcome(
+    phone: &Phone,
+    inputs: &Inputs<'_>,
+    previous: &Generation,
+    prints: &mut Prints,
+    common: &mut Common,
+) -> Made {
+    let (part, said) = match (inputs.render)(phone) {
+        Ok((variants, said)) => {
+            let part = make(phone, variants, inputs, common);
+            (Some(shared_with(previous, part)), said)
+        }
+        Err(said) => (None, said),
+    };
+    Made { of: prints.of(phone, !said.is_empty()), part, said }
+}
+
+/// Makes [`Print`]s; keeps the room that it takes.
+#[derive(Default)]
+struct Prints(Vec<u8>);
+
+impl Hasher for Prints {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+impl Prints {
+    fn of(&mut self, phone: &Phone, places: bool) -> Print {
+        self.0.clear();
+        phone.hash(self);
+        if places {
+            phone.places().for_each(|place| place.hash(self));
+        }
+        let full = Sha256::digest(&self.0);
+        let mut cut = Print::default();
+        cut.copy_from_slice(&full[..16]);
+        cut
+    }
+}
+
+impl Common {
+    fn word(&mut self, word: &str) -> Arc<str> {
+        if let Some(known) = self.words.get(word) {
+            return known.clone();
+        }
+        let new: Arc<str> = word.into();
+        self.words.insert(new.clone());
+        new
+    }
+
+    /// Holds what the files of one model have in common once. A text that too little fits any more makes
+    /// way for the newest.
+    fn share(&mut self, phone: &Phone, variants: Vec<Variant>) -> Vec<Variant> {
+        let model = self.word(&phone.model);
+        let mut share = |step: &Step, number: usize, artifact: Artifact| {
+            let key = (model.clone(), phone.profile.clone(), step.clone(), number);
+            let body = match self.texts.get(&key) {
+                Some(text) => artifact.body.like(text),
+                None => artifact.body,
+            };
+            if body.parts().1.is_empty() {
+                self.texts.insert(key, body.clone());
+            }
+            Artifact { body, ..artifact }
+        };
+        let each = |variant: Variant| {
+            let files = variant.artifacts.into_iter().enumerate();
+            let artifacts = files.map(|(number, a)| share(&variant.step, number, a)).collect();
+            Variant { artifacts, ..variant }
+        };
+        variants.into_iter().map(each).collect()
+    }
 }
 
 fn shared_with(previous: &Generation, part: PhonePart) -> Arc<PhonePart> {
@@ -99,7 +211,12 @@ fn shared_with(previous: &Generation, part: PhonePart) -> Arc<PhonePart> {
     }
 }
 
-fn make(phone: &Phone, variants: Vec<Variant>, inputs: &Inputs<'_>) -> PhonePart {
+fn make(
+    phone: &Phone,
+    variants: Vec<Variant>,
+    inputs: &Inputs<'_>,
+    common: &mut Common,
+) -> PhonePart {
     let line = |line: &crate::model::phone::Line| LinePart {
         number: line.number,
         peer: line.peer.name.value.clone(),
@@ -109,15 +226,14 @@ fn make(phone: &Phone, variants: Vec<Variant>, inputs: &Inputs<'_>) -> PhonePart
     };
     PhonePart {
         mac: phone.mac,
-        family: phone.family.clone(),
-        model: phone.model.clone(),
+        family: common.word(&phone.family),
+        model: common.word(&phone.model),
+        variants: common.share(phone, variants),
         lines: phone.lines.iter().map(line).collect(),
-        variants,
         credentials: credentials(phone, inputs),
-        event: (inputs.event)(&phone.family),
+        event: common.word(&(inputs.event)(&phone.family)),
     }
 }
-
 fn credentials(phone: &Phone, inputs: &Inputs<'_>) -> Digest {
     let mut parts: Vec<&[u8]> = Vec::new();
     for line in &phone.lines {

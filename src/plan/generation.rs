@@ -28,9 +28,9 @@ pub struct PhonePart {
     /// The phone.
     pub mac: Mac,
     /// Its family.
-    pub family: String,
+    pub family: Arc<str>,
     /// Its model.
-    pub model: String,
+    pub model: Arc<str>,
     /// Its lines, from 1.
     pub lines: Vec<LinePart>,
     /// Its files at each firmware step, [`Step::default`] first.
@@ -39,7 +39,7 @@ pub struct PhonePart {
     /// names, secrets and the realm.
     pub credentials: Digest,
     /// The NOTIFY's event that makes the phone look.
-    pub event: String,
+    pub event: Arc<str>,
 }
 
 /// One line of a part.

@@ -1,6 +1,6 @@
 //! What may be fetched now: the newest generation, and for each phone the part that it may have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,15 +9,50 @@ use super::generation::{Generation, PhonePart};
 use crate::base::{FileName, Mac};
 use crate::family::{Artifact, Audience, Role, Variant};
 
+/// Parts by phone.
+pub type Parts = BTreeMap<Mac, Arc<PhonePart>>;
+
+/// A phone whose part is another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved<'a> {
+    /// The phone.
+    pub mac: Mac,
+    /// Before; none for a new phone.
+    pub old: Option<&'a Arc<PhonePart>>,
+    /// After; none for one that is gone.
+    pub new: Option<&'a Arc<PhonePart>>,
+}
+
+/// The phones whose parts are not the very same: unchanged parts are shared, and none is looked into.
+pub fn changes<'a>(old: &'a Parts, new: &'a Parts) -> Vec<Moved<'a>> {
+    let mut moved = Vec::new();
+    let mut before = old.iter().peekable();
+    let gone =
+        |(mac, part): (&Mac, &'a Arc<PhonePart>)| Moved { mac: *mac, old: Some(part), new: None };
+    for (mac, part) in new {
+        while let Some(lost) = before.next_if(|(known, _)| *known < mac) {
+            moved.push(gone(lost));
+        }
+        let old = before.next_if(|(known, _)| *known == mac).map(|(_, old)| old);
+        if !old.is_some_and(|old| Arc::ptr_eq(old, part)) {
+            moved.push(Moved { mac: *mac, old, new: Some(part) });
+        }
+    }
+    moved.extend(before.map(gone));
+    moved
+}
+
 /// Swapped whole; a transfer keeps the bytes that it began with.
 #[derive(Clone, Debug, Default)]
 pub struct Offer {
     /// The newest generation: shared files come from it.
     pub newest: Arc<Generation>,
     /// What each phone may fetch.
-    pub phones: BTreeMap<Mac, Arc<PhonePart>>,
-    /// Whose file a name is.
-    owners: HashMap<FileName, Owner>,
+    pub phones: Parts,
+    /// The names whose body depends on who asks.
+    askers: Vec<FileName>,
+    /// The phones whose newest part waits for Asterisk.
+    waiting: BTreeSet<Mac>,
 }
 
 /// Whose a name is.
@@ -33,32 +68,35 @@ pub enum Owner {
 
 impl Offer {
     /// An offer of these parts.
-    pub fn new(newest: Arc<Generation>, phones: BTreeMap<Mac, Arc<PhonePart>>) -> Self {
-        let mut owners = HashMap::with_capacity(phones.len() + 8);
-        for part in phones.values() {
-            for artifact in part.variants.iter().flat_map(|v| &v.artifacts) {
-                let owner = match artifact.audience {
-                    Audience::Phone => Owner::Phone(part.mac),
-                    Audience::Asker | Audience::Shared => Owner::Asker,
-                };
-                owners.insert(artifact.name.clone(), owner);
+    pub fn new(newest: Arc<Generation>, phones: Parts) -> Self {
+        let mut askers: Vec<FileName> = Vec::new();
+        for artifact in phones.values().flat_map(|p| &p.variants).flat_map(|v| &v.artifacts) {
+            if artifact.audience != Audience::Phone && !askers.contains(&artifact.name) {
+                askers.push(artifact.name.clone());
             }
         }
-        for (index, artifact) in newest.shared.iter().enumerate() {
-            owners.insert(artifact.name.clone(), Owner::Shared(index));
-        }
-        Self { newest, phones, owners }
+        let offered = |mac: &Mac, part: &Arc<PhonePart>| phones.get(mac) == Some(part);
+        let late = newest.phones.iter().filter(|(mac, part)| !offered(mac, part));
+        let waiting = late.map(|(mac, _)| *mac).collect();
+        Self { newest, phones, askers, waiting }
     }
 
     /// Whose `name` is, if it is anybody's.
     pub fn owner(&self, name: &FileName) -> Option<Owner> {
-        self.owners.get(name).copied()
+        if let Some(index) = self.newest.shared.iter().position(|a| a.name == *name) {
+            return Some(Owner::Shared(index));
+        }
+        if self.askers.contains(name) {
+            return Some(Owner::Asker);
+        }
+        let part = self.phones.get(&Mac::within(name.as_str().as_bytes())?)?;
+        let mut files = part.variants.iter().flat_map(|v| &v.artifacts);
+        files.any(|a| a.name == *name).then_some(Owner::Phone(part.mac))
     }
 
-    /// Whether the newest part of a phone waits for Asterisk.
-    pub fn waits(&self, mac: Mac) -> bool {
-        let newest = self.newest.phones.get(&mac);
-        newest.is_some_and(|part| self.phones.get(&mac) != Some(part))
+    /// The phones whose newest part waits for Asterisk.
+    pub fn waiting(&self) -> &BTreeSet<Mac> {
+        &self.waiting
     }
 
     /// A shared file.
@@ -76,8 +114,7 @@ impl Offer {
         let sync = parts.take(1).flat_map(|v| {
             v.artifacts.iter().filter(|a| a.role == Role::Sync).map(move |a| constant(a, v))
         });
-        let shared =
-            self.newest.shared.iter().chain(own).map(|a| (a.name.clone(), a.bytes.clone()));
+        let shared = self.newest.shared.iter().chain(own).map(|a| (a.name.clone(), a.bytes()));
         shared.chain(sync).collect()
     }
 
@@ -101,7 +138,7 @@ const NO_TOKEN: &str = "always-restart";
 
 fn constant(artifact: &Artifact, variant: &Variant) -> (FileName, Bytes) {
     let text =
-        String::from_utf8_lossy(&artifact.bytes).replace(&variant.token.to_string(), NO_TOKEN);
+        String::from_utf8_lossy(&artifact.bytes()).replace(&variant.token.to_string(), NO_TOKEN);
     (artifact.name.clone(), Bytes::from(text))
 }
 
@@ -119,9 +156,4 @@ pub fn offer(newest: &Arc<Generation>, previous: Option<&Offer>, loaded: bool) -
     };
     let phones = newest.phones.iter().map(|(mac, part)| (*mac, choose(part))).collect();
     Offer::new(newest.clone(), phones)
-}
-
-/// The phones whose newest part waits for Asterisk.
-pub fn waiting(offer: &Offer) -> impl Iterator<Item = Mac> {
-    offer.newest.phones.keys().copied().filter(|mac| offer.waits(*mac))
 }

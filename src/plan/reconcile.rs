@@ -93,7 +93,7 @@ fn notify(offer: &Offer, observed: &Observed, mac: Mac, stand: &Standing) -> Opt
         about: stand.about?,
         peer: peer.to_owned(),
         lines: part.peers().map(str::to_owned).collect(),
-        event: part.event.clone(),
+        event: part.event.to_string(),
     })
 }
 

@@ -1,18 +1,17 @@
 //! The plan against a hand-set clock: what is told to whom, when, and when it counts as done.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::generation::{Generation, LinePart, PhonePart};
 use super::intents::Intents;
 use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
-use super::offer::{Offer, offer, waiting};
+use super::offer::{Offer, offer};
 use super::reconcile::{Action, Pace, fulfilled, reconcile};
 use super::standing::{Rules, State, standing};
-use crate::base::{Digest, FileName, Key, Mac, Time};
+use crate::base::{Body, Digest, FileName, Key, Mac, Time};
 use crate::family::{Artifact, Audience, Role, Step, Variant};
 use crate::model::site::{Pacing, PushMode};
 
@@ -32,7 +31,7 @@ fn peer(n: u8, line: u8) -> String {
 fn part(n: u8, text: &str, secret: &str) -> Arc<PhonePart> {
     let artifact = |name: String, audience, role| Artifact {
         name: FileName::new(&name).unwrap(),
-        bytes: Bytes::from(format!("{text} {secret}")),
+        body: Body::from(format!("{text} {secret}").into_bytes()),
         digest: digest(text),
         audience,
         role,
@@ -66,10 +65,9 @@ fn part(n: u8, text: &str, secret: &str) -> Arc<PhonePart> {
 
 fn live(text: &str) -> Artifact {
     let name = FileName::new("dialplan.xml").unwrap();
-    let bytes = Bytes::from(text.to_owned());
     Artifact {
         name,
-        bytes,
+        body: Body::from(text.as_bytes().to_vec()),
         digest: digest(text),
         audience: Audience::Shared,
         role: Role::Live,
@@ -399,7 +397,7 @@ fn changed_credentials_wait_for_asterisk_and_nothing_else_does() {
     let old = desk.offer.phones[&mac(1)].clone();
     desk.edit(1, "old", "changed", false).edit(2, "label", "s", false);
     assert_eq!(desk.offer.phones[&mac(1)], old);
-    assert_eq!(waiting(&desk.offer).collect::<Vec<_>>(), [mac(1)]);
+    assert_eq!(desk.offer.waiting(), &BTreeSet::from([mac(1)]));
     assert_eq!(desk.wait(MINUTE).told(), [2]);
     let newest = desk.offer.newest.clone();
     desk.offer = offer(&newest, Some(&desk.offer), true);
@@ -425,7 +423,7 @@ fn a_new_phone_is_offered_at_once_and_a_removed_one_is_gone() {
 fn the_export_holds_own_files_and_a_constant_that_equals_no_token() {
     let mut with_token = (*part(1, "text", "s")).clone();
     let token = with_token.variants[0].token.to_string();
-    with_token.variants[0].artifacts[1].bytes = Bytes::from(format!("SYNC=\"{token}\""));
+    with_token.variants[0].artifacts[1].body = Body::from(format!("SYNC=\"{token}\"").into_bytes());
     let desk = offer(&generation(&[Arc::new(with_token)], "dial"), None, true);
     let files = desk.files();
     let names: Vec<&str> = files.keys().map(FileName::as_str).collect();

@@ -214,7 +214,7 @@ fn time_zones_that_the_phone_cannot_be_told_are_told_to_people() {
 fn own(text: &str) -> (String, Vec<u8>) {
     let variant = render(text).0.expect(text).0.remove(0);
     let own = variant.artifacts.iter().find(|a| a.role == Role::Own).unwrap();
-    (variant.token.to_string(), own.bytes.to_vec())
+    (variant.token.to_string(), own.bytes().to_vec())
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn the_token_stands_in_both_files_and_vouches_for_the_rest_of_its_own() {
     let token = variant.token.to_string();
     let text = |role| {
         let artifact = variant.artifacts.iter().find(|a| a.role == role).unwrap();
-        String::from_utf8(artifact.bytes.to_vec()).unwrap()
+        String::from_utf8(artifact.bytes().to_vec()).unwrap()
     };
     assert!(text(Role::Own).contains(&format!("\nsync: \"{token}\"\n")));
     assert!(text(Role::Sync).contains(&format!("SYNC=\"{token}\"")));

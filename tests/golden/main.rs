@@ -49,7 +49,7 @@ fn made(family: &Family, input: &Input, sources: &Sources) -> BTreeMap<String, V
     let mut said = Vec::new();
     let mut put = |folder: &str, artifacts: Vec<Artifact>| {
         for artifact in artifacts {
-            let old = files.insert(format!("{folder}{}", artifact.name), artifact.bytes.to_vec());
+            let old = files.insert(format!("{folder}{}", artifact.name), artifact.bytes().to_vec());
             assert!(old.is_none(), "{} twice", artifact.name);
         }
     };

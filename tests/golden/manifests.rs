@@ -128,7 +128,7 @@ fn an_override_replaces_one_file_and_may_add_a_family() {
     let input = Input::read("", &mut sources);
     let (artifacts, _) = family::shared(family, &input.around()).unwrap();
     let plan = artifacts.iter().find(|a| a.name.as_str() == "dialplan.xml").unwrap();
-    assert!(String::from_utf8_lossy(&plan.bytes).contains("MATCH=\"0.\""));
+    assert!(String::from_utf8_lossy(&plan.bytes()).contains("MATCH=\"0.\""));
     let added: BTreeMap<String, Bytes> = library::builtin()
         .into_iter()
         .map(|(name, bytes)| (name.replace("cisco-79x0", "other"), bytes))

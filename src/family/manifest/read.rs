@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Diagnostic, Level, Mac, Span};
+use crate::base::{Diagnostic, FileName, Level, Mac, Span};
 use crate::conf::{Conf, Entry, Section, Status};
 use crate::family::key::{Charset, KeyRow};
 use crate::family::template::{Body, Templates};
@@ -327,9 +327,14 @@ impl Reader {
         let phone = file.audience == Audience::Phone;
         let own = file.role == Role::Own;
         let probe = Mac::new([0, 1, 2, 3, 4, 5]).ok();
+        let mac_in = |name: &FileName| Mac::within(name.as_str().as_bytes());
         let faults = [
             (file.named(probe).is_none(), "its name cannot be served"),
             (phone && !placed, "a phone's file has {MAC} or {mac} in its name"),
+            (
+                phone && placed && file.named(probe).is_some_and(|name| mac_in(&name) != probe),
+                "no hexadecimal digit may stand behind the MAC in a name",
+            ),
             (!phone && placed, "only a phone's file has the MAC in its name"),
             (own && (!phone || !file.secret), "the own file is a phone's and secret"),
             (file.secret && !phone, "only a phone's file may be secret"),

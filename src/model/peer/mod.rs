@@ -27,7 +27,7 @@ use crate::base::{Place, Secret, Spanned};
 use crate::model::tag::Tag;
 
 /// One account. Whatever is missing here, Asterisk's own default has been put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Its name: the SIP user, and the digest user name unless `auth_user` is another
     /// (asterisk-conf.md §3.3, §4).
@@ -70,7 +70,7 @@ pub struct Peer {
 
 /// Where the settings of a peer stand that are lists or made of several; empty where Asterisk's own
 /// default holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Places {
     /// The last of `callerid`, `fullname`, `trunkname` that set the name.
     pub caller: Place,
@@ -89,7 +89,7 @@ pub struct Places {
 }
 
 /// `type=`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// May be called and register.
     Peer,
@@ -100,7 +100,7 @@ pub enum Kind {
 }
 
 /// A caller's name and number, either may be empty.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct CallerId {
     /// The name.
     pub name: String,
@@ -109,7 +109,7 @@ pub struct CallerId {
 }
 
 /// `dtmfmode=`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Dtmf {
     /// RFC 2833 (RFC 4733) telephone events.
     #[default]
@@ -123,7 +123,7 @@ pub enum Dtmf {
 }
 
 /// `nat=`: what Asterisk does about addresses that do not fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Nat {
     /// Answers or requests go to the source port whether the phone asked or not: `force_rport`,
     /// `yes`, `rewrite_contact`. A 7940 with `nat_enable: 0` then hears nothing (phones.md §2.16).
@@ -135,7 +135,7 @@ pub struct Nat {
 }
 
 /// How SIP travels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
     /// UDP.
     #[default]
@@ -149,7 +149,7 @@ pub enum Transport {
 }
 
 /// What `[general]` says about the registrar itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Registrar {
     /// `udpbindaddr`/`bindaddr` when it is one address, no wildcard.
     pub address: Option<std::net::IpAddr>,

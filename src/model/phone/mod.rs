@@ -8,7 +8,7 @@ use crate::base::{Mac, Span};
 use crate::model::peer::Peer;
 
 /// A phone as the configuration wants it: at least one line, lines 1..n without holes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Phone {
     /// Its address.
     pub mac: Mac,
@@ -23,7 +23,7 @@ pub struct Phone {
 }
 
 /// One line key and its account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     /// From 1.
     pub number: u8,
@@ -34,6 +34,32 @@ pub struct Line {
 }
 
 impl Phone {
+    /// Every place that is pointed at when something is wrong with it.
+    pub fn places(&self) -> impl Iterator<Item = Option<Span>> {
+        self.lines.iter().flat_map(|line| {
+            let peer = &line.peer;
+            let at = &peer.places;
+            let tag = peer.tag.as_ref();
+            let lists =
+                [at.caller, at.codecs, at.dtmf, at.mailboxes, at.vmexten, at.nat, at.language];
+            let tag_places = tag.map(|tag| {
+                let profile = tag.profile.as_ref().map(|p| p.span);
+                let model = tag.model.as_ref().map(|m| m.span);
+                [Some(tag.span()), model, profile, tag.label.as_ref().map(|l| l.span)]
+            });
+            let own = [
+                Some(peer.name.span),
+                peer.secret.as_ref().map(|s| s.span),
+                peer.md5secret.as_ref().map(|s| s.span),
+            ];
+            lists
+                .map(|place| place.0)
+                .into_iter()
+                .chain(own)
+                .chain(tag_places.into_iter().flatten())
+        })
+    }
+
     /// The place to point at when the phone as a whole is meant: its first tag.
     pub fn span(&self) -> Option<Span> {
         self.lines.iter().find_map(|l| l.peer.tag.as_ref()).map(crate::model::tag::Tag::span)

@@ -1,0 +1,118 @@
+//! Who is behind an address: kept by the core phone by phone, read by the file services at each request.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use crate::base::Mac;
+
+/// What is known of one phone.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Whereabouts {
+    /// The addresses that it has a live registration from.
+    pub registered: BTreeSet<IpAddr>,
+    /// It was told to look and has not looked yet.
+    pub told: bool,
+    /// It is proved to run signed SIP firmware.
+    pub signed: bool,
+}
+
+/// All phones' whereabouts, from both sides.
+#[derive(Debug, Default)]
+pub struct Askers(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    phones: BTreeMap<Mac, Whereabouts>,
+    at: HashMap<IpAddr, BTreeSet<Mac>>,
+}
+
+impl Askers {
+    /// What is known of a phone from now on.
+    pub fn set(&self, mac: Mac, new: Whereabouts) {
+        if self.read().phones.get(&mac).unwrap_or(&Whereabouts::default()) == &new {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let Known { phones, at } = &mut *known;
+        let old = phones.remove(&mac).unwrap_or_default();
+        for address in old.registered.difference(&new.registered) {
+            if let Some(all) = at.get_mut(address) {
+                all.remove(&mac);
+                if all.is_empty() {
+                    at.remove(address);
+                }
+            }
+        }
+        for address in new.registered.difference(&old.registered) {
+            at.entry(*address).or_default().insert(mac);
+        }
+        if new != Whereabouts::default() {
+            phones.insert(mac, new);
+        }
+    }
+
+    /// The only phone that is registered at an address; else the only one of those there that was told to
+    /// look and has not looked yet.
+    pub fn only(&self, address: IpAddr) -> Option<Mac> {
+        let known = self.read();
+        let here = known.at.get(&address)?;
+        if let (Some(only), 1) = (here.first(), here.len()) {
+            return Some(*only);
+        }
+        let mut told = here.iter().filter(|mac| known.phones.get(mac).is_some_and(|p| p.told));
+        let first = told.next();
+        first.filter(|_| told.next().is_none()).copied()
+    }
+
+    /// Whether several phones are registered at an address: a NAT or a proxy.
+    pub fn shared(&self, address: IpAddr) -> bool {
+        self.read().at.get(&address).is_some_and(|all| all.len() > 1)
+    }
+
+    /// Whether a phone is proved to run signed SIP firmware.
+    pub fn signed(&self, mac: Mac) -> bool {
+        self.read().phones.get(&mac).is_some_and(|phone| phone.signed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac(last: u8) -> Mac {
+        Mac::new([0, 0x18, 0xb9, 0, 0, last]).unwrap()
+    }
+
+    fn at(addresses: &[&str], told: bool) -> Whereabouts {
+        let registered = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        Whereabouts { registered, told, signed: false }
+    }
+
+    #[test]
+    fn who_is_alone_at_an_address_is_known_and_who_shares_it_only_when_told() {
+        let (askers, home) = (Askers::default(), "192.0.2.7".parse().unwrap());
+        askers.set(mac(1), at(&["192.0.2.7"], false));
+        assert_eq!((askers.only(home), askers.shared(home)), (Some(mac(1)), false));
+        askers.set(mac(2), at(&["192.0.2.7"], true));
+        assert_eq!((askers.only(home), askers.shared(home)), (Some(mac(2)), true));
+        askers.set(mac(1), at(&["192.0.2.7"], true));
+        assert_eq!(askers.only(home), None);
+    }
+
+    #[test]
+    fn who_moves_or_goes_is_not_found_at_the_old_address() {
+        let askers = Askers::default();
+        let [old, new] = ["192.0.2.7", "192.0.2.8"].map(|a| a.parse().unwrap());
+        askers.set(mac(1), at(&["192.0.2.7"], true));
+        askers.set(mac(1), at(&["192.0.2.8"], false));
+        assert_eq!((askers.only(old), askers.only(new)), (None, Some(mac(1))));
+        askers.set(mac(1), Whereabouts::default());
+        assert_eq!(askers.only(new), None);
+        assert!(askers.read().phones.is_empty() && askers.read().at.is_empty());
+    }
+}
