@@ -1,8 +1,8 @@
 //! The daemon.
 
-/// Gives memory back to the system after a look at a large site, which glibc's does not.
+/// Gives memory back to the system after a look at a large site, which other allocators do not.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     handset::daemon::main()
