@@ -174,6 +174,7 @@ impl Core {
             generation = newest.id,
             phones = next.phones.len(),
             waiting = next.waiting().len(),
+            made_anew = self.look.as_ref().map_or(0, |look| look.rendered),
             "offered"
         );
         self.store.save_offer(next);

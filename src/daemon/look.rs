@@ -64,6 +64,8 @@ pub struct Look {
     pub messages: Vec<Message>,
     /// The identity of sip.conf's content.
     pub fingerprint: String,
+    /// How many phones' files were made anew for it.
+    pub rendered: usize,
     /// When this content was first seen.
     pub at: Time,
     /// What was decided for the site.
@@ -125,10 +127,12 @@ impl Source {
         reading.phones.held.extend(spoilt);
         let (mut decided, basis) = self.basis(&mut reading, decided);
         let hold;
+        let mut rendered = 0;
         let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
         match basis {
             Ok(basis) => {
                 let made = self.build(&reading, &basis, previous, now);
+                rendered = made.rendered;
                 name_held(&made.held, &made.diagnostics, &reading, &mut held);
                 let reason = guard::hold(
                     Some(previous),
@@ -162,6 +166,7 @@ impl Source {
             unfit,
             messages: messages(&reading.diagnostics, &reading.sources),
             fingerprint,
+            rendered,
             at: self.since,
             decided,
         };
