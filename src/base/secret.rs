@@ -9,7 +9,7 @@ use sha2::Sha256;
 use super::hex;
 
 /// A text that prints as `***`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

@@ -13,7 +13,6 @@ use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
 use crate::family::{Library, Role};
 use crate::model::site::Site;
-use crate::model::tag;
 use crate::plan::build::{Built, Cache};
 use crate::plan::generation::Generation;
 use crate::plan::{guard, kept};
@@ -284,7 +283,7 @@ fn name_held(
             .flat_map(|l| {
                 let peer = &l.peer;
                 let secret = peer.secret.as_ref().map(|s| s.span);
-                [Some(peer.name.span), secret, peer.tag.as_ref().map(tag::Tag::span)]
+                [Some(peer.name.span), secret, peer.tag.as_ref().map(|tag| tag.span())]
                     .into_iter()
                     .flatten()
             })

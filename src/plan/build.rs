@@ -109,8 +109,8 @@ fn make(phone: &Phone, variants: Vec<Variant>, inputs: &Inputs<'_>) -> PhonePart
     };
     PhonePart {
         mac: phone.mac,
-        family: phone.family.clone(),
-        model: phone.model.clone(),
+        family: phone.family.to_string(),
+        model: phone.model.to_string(),
         lines: phone.lines.iter().map(line).collect(),
         variants,
         credentials: credentials(phone, inputs),
@@ -140,6 +140,6 @@ pub fn visible(peer: &Peer) -> Visible {
     Visible {
         callerid: format!("\"{}\" <{}>", peer.caller.name, peer.caller.number),
         mailbox: peer.mailboxes.join(","),
-        language: peer.language.clone(),
+        language: peer.language.to_string(),
     }
 }

@@ -22,12 +22,15 @@ pub use keyed::keyed_tags;
 pub use pjsip::{PjsipReading, from_pjsip};
 pub use sip::{CODES, Refused, SipReading, from_sip};
 
+use std::sync::Arc;
+
 pub use crate::base::Tech;
 use crate::base::{Place, Secret, Spanned};
 use crate::model::tag::Tag;
 
-/// One account. Whatever is missing here, Asterisk's own default has been put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One account. Whatever is missing here, Asterisk's own default has been put in; what comes from
+/// `[general]` or a template is shared with the other accounts that have it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Its name: the SIP user, and the digest user name unless `auth_user` is another
     /// (asterisk-conf.md §3.3, §4).
@@ -37,9 +40,9 @@ pub struct Peer {
     /// The digest user name, where it is not `name` (chan_pjsip).
     pub auth_user: Option<String>,
     /// Where it registers, where that is its own matter (chan_pjsip); else what the file says.
-    pub registrar: Option<Registrar>,
+    pub registrar: Option<Arc<Registrar>>,
     /// Its tag.
-    pub tag: Option<Tag>,
+    pub tag: Option<Arc<Tag>>,
     /// Its `type`.
     pub kind: Kind,
     /// `host=dynamic`: it may register.
@@ -51,17 +54,17 @@ pub struct Peer {
     /// `callerid`, `fullname`, `cid_number`.
     pub caller: CallerId,
     /// Asterisk's names of formats, in order of preference.
-    pub codecs: Vec<String>,
+    pub codecs: Arc<[&'static str]>,
     /// `dtmfmode`.
     pub dtmf: Dtmf,
     /// `mailbox`: `box@context`, in order.
     pub mailboxes: Vec<String>,
     /// `vmexten`, when set here or in `[general]`.
-    pub vmexten: Option<String>,
+    pub vmexten: Option<Arc<str>>,
     /// `nat`.
     pub nat: Nat,
     /// `language`.
-    pub language: String,
+    pub language: Arc<str>,
     /// `transport`: the first one that is allowed.
     pub transport: Transport,
     /// Where its settings stand.
@@ -70,7 +73,7 @@ pub struct Peer {
 
 /// Where the settings of a peer stand that are lists or made of several; empty where Asterisk's own
 /// default holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Places {
     /// The last of `callerid`, `fullname`, `trunkname` that set the name.
     pub caller: Place,
@@ -89,7 +92,7 @@ pub struct Places {
 }
 
 /// `type=`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// May be called and register.
     Peer,
@@ -100,7 +103,7 @@ pub enum Kind {
 }
 
 /// A caller's name and number, either may be empty.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct CallerId {
     /// The name.
     pub name: String,
@@ -109,7 +112,7 @@ pub struct CallerId {
 }
 
 /// `dtmfmode=`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Dtmf {
     /// RFC 2833 (RFC 4733) telephone events.
     #[default]
@@ -123,7 +126,7 @@ pub enum Dtmf {
 }
 
 /// `nat=`: what Asterisk does about addresses that do not fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Nat {
     /// Answers or requests go to the source port whether the phone asked or not: `force_rport`,
     /// `yes`, `rewrite_contact`. A 7940 with `nat_enable: 0` then hears nothing (phones.md §2.16).
@@ -135,7 +138,7 @@ pub struct Nat {
 }
 
 /// How SIP travels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
     /// UDP.
     #[default]
@@ -149,7 +152,7 @@ pub enum Transport {
 }
 
 /// What `[general]` says about the registrar itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Registrar {
     /// `udpbindaddr`/`bindaddr` when it is one address, no wildcard.
     pub address: Option<std::net::IpAddr>,
