@@ -23,7 +23,7 @@ mod parse;
 mod resolve;
 pub mod show;
 
-pub use entries::{Entries, Iter};
+pub use entries::{Entries, Iter, Lineages};
 pub use fingerprint::fingerprint;
 pub use memory::{Memory, Overlay};
 

@@ -1,10 +1,13 @@
 //! Sections as Asterisk collects them: templates, `(+)`, inheritance by copying, `+=`.
 
 use std::collections::HashMap;
+use std::collections::hash_map;
+use std::hash::{Hash, Hasher};
+use std::iter;
 
 use bytes::Bytes;
 
-use super::entries::{Entries, Shared};
+use super::entries::{Entries, Joined, Lineage};
 use super::ere::Exhausted;
 use super::filter::Filter;
 use super::lex::{Line, View};
@@ -47,14 +50,49 @@ pub(super) struct Store {
     pub(super) sections: Vec<Section>,
     /// The section most recently opened anywhere: a file begins in it.
     pub(super) current: Option<usize>,
-    /// Sections by lower-case name, in order.
-    named: HashMap<Vec<u8>, Vec<usize>>,
-    /// What the heirs of a section get of its own values, until it changes.
-    heritage: HashMap<usize, Shared>,
+    /// What else is known of each of them.
+    slots: Vec<Slot>,
+    named: HashMap<Folded, Same>,
+    joined: Joined,
     entries: usize,
     inherited: usize,
     fuel: u64,
     age: Age,
+}
+
+/// Beside a section.
+#[derive(Default)]
+struct Slot {
+    /// What its heirs get, until it changes.
+    heritage: Option<Lineage>,
+    /// The next one of the same name.
+    next: Option<usize>,
+}
+
+/// The first and the last section of one name.
+struct Same {
+    first: usize,
+    last: usize,
+}
+
+/// A section's name: its case does not count.
+struct Folded(Text);
+
+impl PartialEq for Folded {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().eq_ignore_ascii_case(other.0.as_bytes())
+    }
+}
+
+impl Eq for Folded {}
+
+impl Hash for Folded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut small = [0; NAME];
+        let bytes = self.0.as_bytes();
+        small.iter_mut().zip(bytes).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+        state.write(&small[..bytes.len().min(NAME)]);
+    }
 }
 
 /// What a header's options act on: the section that it begins, or one found by `(+)`.
@@ -68,8 +106,9 @@ impl Store {
         Self {
             sections: Vec::new(),
             current: None,
+            slots: Vec::new(),
             named: HashMap::new(),
-            heritage: HashMap::new(),
+            joined: Joined::default(),
             entries: 0,
             inherited: 0,
             fuel: FUEL,
@@ -96,8 +135,10 @@ impl Store {
             let span = option.span(line, whole);
             match option.bytes {
                 b"!" => self.target(&mut target).template = true,
-                [b'+', filter @ ..] => target = self.append_to(target, name.bytes, filter, span)?,
-                base => self.inherit(&mut target, base, span)?,
+                [b'+', filter @ ..] => {
+                    target = self.append_to(target, name.text(line), filter, span)?;
+                }
+                _ => self.inherit(&mut target, option.text(line), span)?,
             }
         }
         let index = match target {
@@ -113,9 +154,17 @@ impl Store {
         if let Some(last) = self.sections.last_mut() {
             last.entries.shrink();
         }
-        let key = section.name.as_bytes().to_ascii_lowercase();
-        self.named.entry(key).or_default().push(index);
+        match self.named.entry(Folded(section.name.clone())) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(Same { first: index, last: index });
+            }
+            hash_map::Entry::Occupied(mut same) => {
+                let last = std::mem::replace(&mut same.get_mut().last, index);
+                self.slots[last].next = Some(index);
+            }
+        }
         self.sections.push(section);
+        self.slots.push(Slot::default());
         self.current = Some(index);
         Ok(index)
     }
@@ -128,12 +177,13 @@ impl Store {
     }
 
     /// The first section of this name for which `filter` holds; an empty name is any section's.
-    fn find(&mut self, name: &[u8], filter: &Filter) -> Result<Option<usize>, Exhausted> {
-        let Self { sections, fuel, named, .. } = self;
+    fn find(&mut self, name: Text, filter: &Filter) -> Result<Option<usize>, Exhausted> {
+        let Self { sections, fuel, named, slots, .. } = self;
         if name.is_empty() {
             return first(0..sections.len(), sections, filter, fuel);
         }
-        let candidates = named.get(&name.to_ascii_lowercase()).into_iter().flatten().copied();
+        let of_name = named.get(&Folded(name)).map(|same| same.first);
+        let candidates = iter::successors(of_name, |at| slots[*at].next);
         first(candidates, sections, filter, fuel)
     }
 
@@ -141,61 +191,68 @@ impl Store {
     fn append_to(
         &mut self,
         target: Target,
-        name: &[u8],
+        name: Text,
         filter: &[u8],
         span: Span,
     ) -> Result<Target, Refusal> {
         let found =
             self.find(name, &Filter::new(filter, self.age))?.ok_or(Refusal::NoTarget(span))?;
         if let Target::New(section) = target {
-            self.heritage.remove(&found);
+            self.changes(found);
             self.sections[found].template |= section.template;
-            self.sections[found].entries.take(section.entries);
+            self.sections[found].entries.take(section.entries, &mut self.joined);
             self.current = Some(found);
         }
         Ok(Target::Old(found))
     }
 
     /// Copies the values that the base has now.
-    fn inherit(&mut self, target: &mut Target, name: &[u8], span: Span) -> Result<(), Refusal> {
-        let Some(base) = self.any(name) else {
-            return Err(Refusal::NoBase(Text::from(name), span));
+    fn inherit(&mut self, target: &mut Target, name: Text, span: Span) -> Result<(), Refusal> {
+        let Some(base) = self.any(&name) else {
+            return Err(Refusal::NoBase(name, span));
         };
         if matches!(target, Target::Old(index) if *index == base)
             && !self.sections[base].entries.is_empty()
         {
             return Err(Refusal::Endless(span));
         }
-        let mut parts = self.heritage(base)?;
+        let lineage = self.heritage(base)?;
         if let Target::Old(index) = target {
             // It may hold values of its own already, behind which nothing can be shared.
-            self.heritage.remove(index);
-            self.count(parts.iter().map(|part| part.len()).sum(), 0)?;
+            self.changes(*index);
+            self.count(lineage.iter().map(|part| part.len()).sum(), 0)?;
         }
         let name = self.sections[base].name.clone();
-        let into = self.target(target);
+        let Self { sections, joined, .. } = self;
+        let into = match target {
+            Target::New(section) => section,
+            Target::Old(index) => &mut sections[*index],
+        };
+        into.bases.reserve_exact(1);
         into.bases.push(name);
-        parts.drain(..).for_each(|part| into.entries.inherit(part));
+        into.entries.inherit(lineage, joined);
         Ok(())
     }
 
     /// What an heir of a section gets.
-    fn heritage(&mut self, base: usize) -> Result<Vec<Shared>, Refusal> {
+    fn heritage(&mut self, base: usize) -> Result<Lineage, Refusal> {
         let entries = &self.sections[base].entries;
         self.inherited = self.inherited.saturating_add(entries.len());
-        let known = self.heritage.get(&base).cloned();
-        let fresh = known.is_none();
-        let (shared, own) = match known {
-            Some(own) => (entries.shared(), Some(own)),
-            None => entries.parts(),
+        let lineage = match &self.slots[base].heritage {
+            Some(lineage) => lineage.clone(),
+            None => {
+                let (lineage, copied) = entries.bequeath();
+                self.count(copied, 0)?;
+                self.slots[base].heritage.insert(lineage).clone()
+            }
         };
-        let parts: Vec<Shared> = shared.iter().cloned().chain(own.clone()).collect();
-        if let Some(own) = own.filter(|_| fresh) {
-            self.count(own.len(), 0)?;
-            self.heritage.insert(base, own);
-        }
-        self.count(parts.len(), 0)?;
-        Ok(parts)
+        self.count(lineage.len(), 0)?;
+        Ok(lineage)
+    }
+
+    /// Its heirs so far have what it was.
+    fn changes(&mut self, section: usize) {
+        self.slots[section].heritage = None;
     }
 
     fn count(&mut self, more: usize, inherited: usize) -> Result<(), Refusal> {
@@ -206,17 +263,17 @@ impl Store {
     }
 
     /// The first section of this name, a template or not; an empty name is any section's.
-    fn any(&self, name: &[u8]) -> Option<usize> {
+    fn any(&self, name: &Text) -> Option<usize> {
         if name.is_empty() {
             return (!self.sections.is_empty()).then_some(0);
         }
-        self.named.get(&name.to_ascii_lowercase())?.first().copied()
+        self.named.get(&Folded(name.clone())).map(|same| same.first)
     }
 
     /// `name = value`.
     pub(super) fn set(&mut self, section: usize, entry: Entry) -> Result<(), Refusal> {
         self.count(1, 0)?;
-        self.heritage.remove(&section);
+        self.changes(section);
         self.sections[section].entries.push(entry);
         Ok(())
     }
@@ -249,7 +306,7 @@ impl Store {
                 0
             };
             entries.replace(first, entry);
-            self.heritage.remove(&section);
+            self.changes(section);
             self.count(copied, 0)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! peers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::disk::Disk;
 use crate::base::{Diagnostic, Level, Sources, Tech, hex};
@@ -9,20 +10,20 @@ use crate::conf::{self, Conf, Status};
 use crate::model::lint;
 use crate::model::peer::{self, Peer, Refused, Registrar};
 use crate::model::site::Site;
-use crate::model::tag::{self, Tag};
+use crate::model::tag::{self, Tags};
 
 /// Everything that Asterisk's files say about phones.
 pub struct Asterisk {
     /// The registrar of peers that have none of their own.
     pub registrar: Registrar,
     /// Every peer, tagged or not.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<Arc<Peer>>,
     /// Tags of which no line can come.
     pub refused: Vec<Refused>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
     tops: Vec<Top>,
-    sip_tags: Vec<Option<Tag>>,
+    sip_tags: Tags,
 }
 
 /// A file that a channel driver is named for, with what it includes.
@@ -97,7 +98,7 @@ impl Asterisk {
         self.diagnostics.extend(conf.diagnostics.iter().cloned());
         let (tags, said) = tag::attach(conf);
         self.diagnostics.extend(said);
-        let keyed = peer::keyed_tags(conf, &tags);
+        let keyed = peer::keyed_tags(conf, tags);
         self.diagnostics.extend(keyed.diagnostics);
         self.refused.extend(keyed.refused);
         let reading = peer::from_sip(conf, &keyed.tags);

@@ -100,8 +100,7 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let mut asterisk = asterisk::read(tops, &mut disk, &mut sources);
     diagnostics.append(&mut asterisk.diagnostics);
     let models: Vec<ModelFacts> = families.models();
-    let peers = asterisk.peers.clone();
-    let mut phones = phone::assemble(peers, &asterisk.refused, &models, &site);
+    let mut phones = phone::assemble(&asterisk.peers, &asterisk.refused, &models, &site);
     diagnostics.append(&mut phones.diagnostics);
     if let Some(root) = &site.tftp.root {
         disk.depends(&root.join("*"));
@@ -192,7 +191,7 @@ impl Reading {
         };
         let mut said = Vec::new();
         let mut shared = Vec::new();
-        let used: BTreeSet<&str> = self.phones.phones.values().map(|p| p.family.as_str()).collect();
+        let used: BTreeSet<&str> = self.phones.phones.values().map(|p| &*p.family).collect();
         let used = used.iter().filter_map(|name| Some((*name, self.families.get(name)?)));
         let contexts: BTreeMap<&str, family::Context<'_>> =
             used.map(|(name, family)| (name, family::Context::new(family, &around))).collect();
@@ -205,7 +204,7 @@ impl Reading {
                 Err(more) => said.extend(more),
             }
         }
-        let render = |phone: &Phone| match contexts.get(phone.family.as_str()) {
+        let render = |phone: &Phone| match contexts.get(&*phone.family) {
             Some(context) => context.phone(phone),
             None => Err(Vec::new()),
         };

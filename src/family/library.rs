@@ -44,8 +44,8 @@ impl Library {
     pub fn models(&self) -> Vec<ModelFacts> {
         let of = |family: &Arc<Family>| {
             let facts = |(model, facts): (&String, &Model)| ModelFacts {
-                family: family.name.clone(),
-                model: model.clone(),
+                family: family.name.as_str().into(),
+                model: model.as_str().into(),
                 lines: facts.lines,
             };
             family.models.iter().map(facts).collect::<Vec<_>>()

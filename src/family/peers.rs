@@ -73,7 +73,7 @@ pub(super) fn check(phone: &Phone, model: &Model, raw: impl Fn(&str) -> bool) ->
             format!("{} has {lines} lines; a {} has {}", phone.mac, phone.model, model.lines);
         let beyond = phone.lines.get(usize::from(model.lines)).and_then(|l| l.peer.tag.as_ref());
         let mut diagnostic = Diagnostic::error(&LINES, what);
-        diagnostic.span = beyond.map(crate::model::tag::Tag::span).or(phone.span());
+        diagnostic.span = beyond.map(|tag| tag.span()).or(phone.span());
         found.push(diagnostic.help("take tags away, or say `model=` with a larger one"));
     }
     for line in &phone.lines {

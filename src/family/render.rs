@@ -217,7 +217,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn model(&self, phone: &Phone) -> Result<&'a Model, Diagnostic> {
-        self.family.models.get(&phone.model).ok_or_else(|| peers::no_model(self.family, phone))
+        self.family.models.get(&*phone.model).ok_or_else(|| peers::no_model(self.family, phone))
     }
 
     pub(super) fn raw(
@@ -322,7 +322,7 @@ impl<'a> Context<'a> {
     ) -> Result<Variant, Diagnostic> {
         let mut context = self.common();
         context.insert("mac", Value::from(phone.mac.upper()));
-        context.insert("model", Value::from(phone.model.as_str()));
+        context.insert("model", Value::from(&*phone.model));
         if let Some(firmware) = firmware {
             context.insert("firmware", Value::from(firmware.load.as_str()));
         }

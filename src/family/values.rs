@@ -61,7 +61,7 @@ pub(super) struct Computed<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum Words<'a> {
     One(Cow<'a, str>),
-    First(&'a [String]),
+    First(&'a [&'static str]),
 }
 
 /// The setting that brought a value.
@@ -138,7 +138,7 @@ impl<'a> Inputs<'a> {
                 one(password(self.around.key, self.phone), site("phone password", None))
             }
             "register_expires" => {
-                let own = self.phone.lines.first().and_then(|l| l.peer.registrar.as_ref());
+                let own = self.phone.lines.first().and_then(|l| l.peer.registrar.as_deref());
                 let place = own.unwrap_or(self.around.registrar).expiry_place.0;
                 one(register_expires(self.phone, self.around), site("registration time", place))
             }
@@ -255,7 +255,7 @@ fn dtmf(mode: Dtmf) -> &'static str {
 
 /// Where an account registers: chan_pjsip's have each their own.
 fn registrar<'a>(peer: &'a Peer, around: &Surroundings<'a>) -> &'a Registrar {
-    peer.registrar.as_ref().unwrap_or(around.registrar)
+    peer.registrar.as_deref().unwrap_or(around.registrar)
 }
 
 /// What the phone asks for, seconds: its own default, kept within what the registrars of all its

@@ -3,9 +3,10 @@
 mod keys;
 mod macs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use crate::base::{Code, Diagnostic, Span};
+use crate::base::{Code, Diagnostic, Span, Text};
 use crate::conf::{Conf, Section};
 use crate::model::peer::{Peer, Tech};
 use crate::model::tag::Tag;
@@ -48,7 +49,7 @@ static UNUSED_TEMPLATE: Code = Code {
 const LEAST: usize = 8;
 
 /// Looks over sip.conf, the tags of its sections, and all peers (also those of pjsip.conf).
-pub fn lint(sip: &Conf, tags: &[Option<Tag>], peers: &[Peer]) -> Vec<Diagnostic> {
+pub fn lint(sip: &Conf, tags: &[Option<Arc<Tag>>], peers: &[Arc<Peer>]) -> Vec<Diagnostic> {
     let mut found = macs::near(peers);
     found.extend(weak(peers));
     found.extend(shared(peers));
@@ -59,12 +60,9 @@ pub fn lint(sip: &Conf, tags: &[Option<Tag>], peers: &[Peer]) -> Vec<Diagnostic>
 
 /// The templates that no section inherits from.
 pub fn templates(conf: &Conf) -> Vec<Diagnostic> {
-    let used: BTreeSet<Vec<u8>> = conf
-        .sections
-        .iter()
-        .flat_map(|section| &section.bases)
-        .map(|base| base.as_bytes().to_ascii_lowercase())
-        .collect();
+    let bases = conf.sections.iter().flat_map(|section| &section.bases);
+    let used: HashSet<&[u8]> = bases.map(Text::as_bytes).collect();
+    let used: HashSet<Vec<u8>> = used.into_iter().map(<[u8]>::to_ascii_lowercase).collect();
     let unused = |section: &&Section| {
         section.template && !used.contains(&section.name.as_bytes().to_ascii_lowercase())
     };
@@ -83,9 +81,9 @@ fn secret(peer: &Peer) -> Option<(&str, Span)> {
 }
 
 /// A secret of a template is told of once.
-fn weak(peers: &[Peer]) -> Vec<Diagnostic> {
+fn weak(peers: &[Arc<Peer>]) -> Vec<Diagnostic> {
     let mut told = BTreeSet::new();
-    let trouble = |peer: &Peer| {
+    let trouble = |peer: &Arc<Peer>| {
         let (text, span) = secret(peer)?;
         let why = weakness(text, &peer.name)?;
         told.insert(span).then(|| {
@@ -118,8 +116,8 @@ fn word(peer: &Peer) -> &'static str {
 
 /// One note for each secret that more than one phone has. An account of one name in both channel
 /// drivers counts as one.
-fn shared(peers: &[Peer]) -> Vec<Diagnostic> {
-    let mut first: BTreeMap<&str, &Peer> = BTreeMap::new();
+fn shared(peers: &[Arc<Peer>]) -> Vec<Diagnostic> {
+    let mut first: HashMap<&str, &Peer> = HashMap::with_capacity(peers.len());
     let mut told = BTreeSet::new();
     let mut found = Vec::new();
     for peer in peers {

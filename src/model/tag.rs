@@ -4,10 +4,15 @@ mod codes;
 mod parse;
 pub mod write;
 
+use std::sync::Arc;
+
 use crate::base::{Diagnostic, Mac, Span, Spanned};
 use crate::conf::{Comment, Conf, Place};
 
 pub use codes::CODES;
+
+/// The tag of each section, by its index in [`Conf::sections`].
+pub type Tags = Vec<Option<Arc<Tag>>>;
 
 /// A valid tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,17 +40,17 @@ impl Tag {
 #[derive(Clone)]
 enum Found {
     Nothing,
-    One(Tag),
+    One(Arc<Tag>),
     /// A tag that cannot be used, or two that differ: the section has none.
     Spoilt,
 }
 
-/// The tag of each section (by its index in [`Conf::sections`]) and what is wrong with tags. A
+/// The tag of each section and what is wrong with tags. A
 /// section with an invalid tag, or with two that differ, has none; the diagnostics say why.
 ///
 /// A tag counts on the line of a section's header (with `(+)`: of the section appended to), on the
 /// line of a key, and alone on the line before a key.
-pub fn attach(conf: &Conf) -> (Vec<Option<Tag>>, Vec<Diagnostic>) {
+pub fn attach(conf: &Conf) -> (Tags, Vec<Diagnostic>) {
     let mut found = vec![Found::Nothing; conf.sections.len()];
     let mut diagnostics = Vec::new();
     for comment in &conf.comments {
@@ -98,8 +103,8 @@ fn take(found: &mut Found, comment: &Comment, diagnostics: &mut Vec<Diagnostic>)
         return;
     };
     match found {
-        Found::Nothing => *found = Found::One(tag),
-        Found::One(first) if *first != tag => {
+        Found::Nothing => *found = Found::One(Arc::new(tag)),
+        Found::One(first) if **first != tag => {
             diagnostics.push(differ(first, &tag));
             *found = Found::Spoilt;
         }

@@ -7,13 +7,13 @@ use bytes::Bytes;
 
 use crate::base::{Diagnostic, Sources, report};
 use crate::conf::{self, Conf, Files, Status};
-use crate::model::tag::{self, Tag};
+use crate::model::tag::{self, Tags};
 
 /// A configuration, its file, and its tags.
 pub(crate) struct Read {
     pub(crate) conf: Conf,
     pub(crate) sources: Sources,
-    pub(crate) tags: Vec<Option<Tag>>,
+    pub(crate) tags: Tags,
 }
 
 impl Read {

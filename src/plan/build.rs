@@ -256,6 +256,6 @@ pub fn visible(peer: &Peer) -> Visible {
     Visible {
         callerid: format!("\"{}\" <{}>", peer.caller.name, peer.caller.number),
         mailbox: peer.mailboxes.join(","),
-        language: peer.language.clone(),
+        language: peer.language.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! What a phone keeps although the text that gave it is gone or cannot be read any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::generation::Generation;
 use crate::base::{Diagnostic, Level, Mac};
@@ -12,7 +13,7 @@ use crate::model::site::Site;
 pub fn spoilt(
     previous: &Generation,
     tagged: impl Fn(Mac) -> bool,
-    peers: &[Peer],
+    peers: &[Arc<Peer>],
     said: &[Diagnostic],
 ) -> BTreeMap<Mac, String> {
     let errors = said.iter().filter(|d| d.level == Level::Error && d.code.id.starts_with("H02"));

@@ -8,7 +8,7 @@ use handset::base::{Mac, Sources};
 use handset::conf::{self, Conf, Status};
 use handset::daemon::disk::Disk;
 use handset::model::tag::write::{self, Edit, Reading, Wish};
-use handset::model::tag::{self, Tag};
+use handset::model::tag::{self, Tags};
 
 /// A top file and its configuration directory.
 struct Place {
@@ -43,7 +43,7 @@ impl Place {
         write::untag(&reading, section, &mut Disk::new()).ok()
     }
 
-    fn tags(&self) -> (Vec<Option<Tag>>, [u8; 32]) {
+    fn tags(&self) -> (Tags, [u8; 32]) {
         let (conf, _) = self.read();
         (tag::attach(&conf).0, conf::fingerprint(&conf))
     }

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use handset::base::{Key, Mac, Place, Secret, Sources, Spanned};
 use handset::conf::{self, Entry, Files, Section};
 use handset::family::Surroundings;
+use handset::model::peer::codecs::FORMATS;
 use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
 use handset::model::site::{FamilySettings, Pacing, PushMode, ReloadMode, Site, Tftp};
@@ -129,18 +131,18 @@ impl Input {
             set(&mut peer, entry);
         }
         let (mac_value, label, profile) = (mac.value, get("label"), get("profile"));
-        peer.tag = Some(Tag {
+        peer.tag = Some(Arc::new(Tag {
             mac,
             model: get("model"),
             line: None,
             label: label.clone(),
             profile: profile.clone(),
-        });
+        }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
                 mac: mac_value,
                 family: "cisco-79x0".into(),
-                model: get("model").map_or_else(|| "7940".into(), |m| m.value),
+                model: get("model").map_or_else(|| "7940".into(), |m| m.value.into()),
                 profile: profile.map(|p| p.value),
                 lines: Vec::new(),
             });
@@ -149,7 +151,7 @@ impl Input {
         let lines = &mut self.phones[at].lines;
         let number = u8::try_from(lines.len() + 1).unwrap();
         let label = label.map(|l| l.value).unwrap_or_default();
-        lines.push(Line { number, peer, label });
+        lines.push(Line { number, peer: Arc::new(peer), label });
     }
 }
 
@@ -162,18 +164,18 @@ fn set(peer: &mut Peer, entry: &Entry) {
         "registrar" => {
             let numbers: Vec<u32> = list(&value).iter().map(|n| n.parse().unwrap()).collect();
             peer.tech = Tech::Pjsip;
-            peer.registrar = Some(Registrar {
+            peer.registrar = Some(Arc::new(Registrar {
                 port: u16::try_from(numbers[0]).unwrap(),
                 min_expiry: numbers[1],
                 max_expiry: numbers[2],
                 ..registrar()
-            });
+            }));
         }
         "md5secret" => peer.md5secret = Some(Spanned::new((), value.span)),
         "name" => peer.caller.name = value.value,
-        "codecs" => peer.codecs = list(&value),
+        "codecs" => peer.codecs = list(&value).iter().map(|word| format(word)).collect(),
         "mailbox" => peer.mailboxes = list(&value),
-        "vmexten" => peer.vmexten = Some(value.value),
+        "vmexten" => peer.vmexten = Some(value.value.into()),
         "nat" => {
             let words = list(&value);
             peer.nat.force_rport = words.iter().any(|w| w == "force_rport");
@@ -204,6 +206,10 @@ fn list(text: &str) -> Vec<String> {
     text.split(',').map(|w| w.trim().to_owned()).filter(|w| !w.is_empty()).collect()
 }
 
+fn format(word: &str) -> &'static str {
+    FORMATS.iter().find(|format| **format == word).expect("a format of Asterisk")
+}
+
 fn peer(name: Spanned<String>) -> Peer {
     Peer {
         name,
@@ -216,12 +222,12 @@ fn peer(name: Spanned<String>) -> Peer {
         secret: None,
         md5secret: None,
         caller: CallerId::default(),
-        codecs: vec!["ulaw".into(), "alaw".into()],
+        codecs: ["ulaw", "alaw"].into(),
         dtmf: Dtmf::default(),
         mailboxes: Vec::new(),
         vmexten: None,
         nat: Nat::default(),
-        language: String::new(),
+        language: "".into(),
         transport: Transport::Udp,
         places: Places::default(),
     }

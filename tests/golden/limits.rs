@@ -1,5 +1,7 @@
 //! What a phone would refuse never becomes a file, and the message points at the setting.
 
+use std::sync::Arc;
+
 use handset::base::{Diagnostic, Level, Secret, Sources};
 use handset::family::{self, Role, Variant};
 
@@ -324,7 +326,7 @@ proptest::proptest! {
         let mut sources = Sources::default();
         let family = cisco(&mut sources);
         let mut input = Input::read(&with("secret = x"), &mut sources);
-        let peer = &mut input.phones[0].lines[0].peer;
+        let peer = Arc::make_mut(&mut input.phones[0].lines[0].peer);
         peer.caller.name.clone_from(&name);
         peer.secret.as_mut().unwrap().value = Secret::new(secret.clone());
         if let Ok((variants, _)) = family::phone(&family, &input.phones[0], &input.around()) {

@@ -45,14 +45,14 @@ fn expected(peer: &Peer) -> Vec<(&'static str, String)> {
         ("SecretExist", yes(peer.secret.is_some())),
         ("MD5SecretExist", yes(peer.md5secret.is_some())),
         ("Dynamic", yes(peer.dynamic)),
-        ("Language", peer.language.clone()),
+        ("Language", peer.language.to_string()),
         ("VoiceMailbox", peer.mailboxes.join(",")),
         ("Callerid", shown(&peer.caller)),
         ("SIP-Forcerport", force),
         ("SIP-Comedia", yes(peer.nat.comedia)),
         ("SIP-DTMFmode", dtmf(peer.dtmf).to_owned()),
         ("Codecs", codecs),
-        ("VM Extension", peer.vmexten.clone().unwrap_or_else(|| "asterisk".to_owned())),
+        ("VM Extension", peer.vmexten.as_deref().unwrap_or("asterisk").to_owned()),
         ("Prim.Transp.", transport(peer.transport).to_owned()),
     ]
 }

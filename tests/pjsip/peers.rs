@@ -77,7 +77,7 @@ impl Theirs {
         };
         check("callerid", shown(&peer.caller), said["Callerid"].clone());
         check("allow", format!("({codecs})"), said["Allow"].clone());
-        check("language", peer.language.clone(), said["Language"].clone());
+        check("language", peer.language.to_string(), said["Language"].clone());
         check("dtmf_mode", format!("{:?}", peer.dtmf), format!("{:?}", dtmf(&said["DtmfMode"])));
         let forced = [&said["ForceRport"], &said["RewriteContact"]].iter().any(|v| *v == "true");
         check("nat", peer.nat.force_rport.to_string(), forced.to_string());
@@ -90,7 +90,11 @@ impl Theirs {
         let mailboxes = boxes(&first(&said["Mailboxes"], of_aor("Mailboxes"))).join(",");
         check("mailboxes", peer.mailboxes.join(","), mailboxes);
         let extension = first(&said["VoicemailExtension"], of_aor("VoicemailExtension"));
-        check("voicemail_extension", peer.vmexten.clone().unwrap_or_default(), extension);
+        check(
+            "voicemail_extension",
+            peer.vmexten.as_deref().unwrap_or_default().to_owned(),
+            extension,
+        );
         let dynamic = aor.is_some_and(|aor| aor["MaxContacts"] != "0");
         check("max_contacts", peer.dynamic.to_string(), dynamic.to_string());
         let registrar = peer.registrar.as_ref().unwrap();

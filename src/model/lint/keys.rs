@@ -1,11 +1,12 @@
 //! Keys that chan_sip passes over in silence. The tables are what `build_peer` and `reload_config` of
 //! chan_sip 13 to 20 ask for, with the keys of call completion and DTLS that they hand on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic};
-use crate::conf::{Conf, Entry};
+use crate::conf::{Conf, Entry, Lineages};
 use crate::model::tag::Tag;
 
 pub(super) static UNKNOWN: Code = Code {
@@ -32,25 +33,36 @@ pub(super) static OTHER: Code = Code {
 const LONGEST: usize = 40;
 
 /// The keys that no peer has, in the sections that carry a tag; one in a template is told of once.
-pub(super) fn unknown(sip: &Conf, tags: &[Option<Tag>]) -> Vec<Diagnostic> {
+pub(super) fn unknown(sip: &Conf, tags: &[Option<Arc<Tag>>]) -> Vec<Diagnostic> {
+    let words: HashSet<&[u8]> = [PEER, BESIDE].concat().into_iter().map(str::as_bytes).collect();
+    let strange = |entry: &&Entry| !known(&words, entry);
+    let mut shared = Lineages::default();
     let mut told = BTreeSet::new();
+    let mut notes = Vec::new();
     let tagged = sip.sections.iter().zip(tags).filter(|(_, tag)| tag.is_some());
-    let entries = tagged.flat_map(|(section, _)| &section.entries);
-    entries.filter(|e| !known(e) && told.insert(e.name_span)).map(note).collect()
+    for entries in tagged.map(|(section, _)| &section.entries) {
+        let shared: &Vec<_> = shared.of(entries, |shared| shared.filter(strange).collect());
+        let own = entries.own().iter().filter(strange);
+        let all = shared.iter().copied().chain(own);
+        notes.extend(all.filter(|entry| told.insert(entry.name_span)).map(note));
+    }
+    notes
 }
 
-fn known(entry: &Entry) -> bool {
+fn known(words: &HashSet<&[u8]>, entry: &Entry) -> bool {
     // `@…` is anybody's, as in pjsip.conf.
-    let free = entry.name.as_bytes().first().is_none_or(|first| *first == b'@');
-    free || has(PEER, entry) || has(BESIDE, entry)
+    let name = entry.name.as_bytes();
+    let free = name.first().is_none_or(|first| *first == b'@');
+    // Nearly every name is written in lower case: only the others are copied.
+    free || words.contains(name)
+        || name.iter().any(u8::is_ascii_uppercase)
+            && words.contains(name.to_ascii_lowercase().as_slice())
 }
 
 /// Whether a sorted table has the name, in any case.
 fn has(words: &[&str], entry: &Entry) -> bool {
-    let find = |name: &[u8]| words.binary_search_by(|word| word.as_bytes().cmp(name)).is_ok();
-    let name = entry.name.as_bytes();
-    // Nearly every name is written in lower case: only the others are copied.
-    find(name) || name.iter().any(u8::is_ascii_uppercase) && find(&name.to_ascii_lowercase())
+    let name = entry.name.as_bytes().to_ascii_lowercase();
+    words.binary_search_by(|word| word.as_bytes().cmp(&name)).is_ok()
 }
 
 fn note(entry: &Entry) -> Diagnostic {

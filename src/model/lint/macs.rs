@@ -2,9 +2,11 @@
 //! look like a slip.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::base::{Code, Diagnostic, Mac, Spanned};
 use crate::model::peer::Peer;
+use crate::model::tag::Tag;
 
 pub(super) static NEAR: Code = Code {
     id: "H0460",
@@ -27,7 +29,7 @@ struct Phone<'a> {
 type Phones<'a> = BTreeMap<u64, Phone<'a>>;
 
 /// What looks like a slip, at the later tag of the two.
-pub(super) fn near(peers: &[Peer]) -> Vec<Diagnostic> {
+pub(super) fn near(peers: &[Arc<Peer>]) -> Vec<Diagnostic> {
     let phones = phones(peers);
     let mut pairs = BTreeMap::new();
     for (mac, phone) in phones.iter().filter(|(_, phone)| hole(phone).is_some()) {
@@ -47,14 +49,18 @@ pub(super) fn near(peers: &[Peer]) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn phones(peers: &[Peer]) -> Phones<'_> {
-    let mut phones = Phones::new();
-    for (order, tag) in peers.iter().filter_map(|peer| peer.tag.as_ref()).enumerate() {
-        let fresh = || Phone { mac: &tag.mac, order, lines: BTreeSet::new() };
-        let phone = phones.entry(number(tag.mac.value)).or_insert_with(fresh);
-        phone.lines.extend(tag.line.as_ref().map(|line| line.value));
-    }
-    phones
+fn phones(peers: &[Arc<Peer>]) -> Phones<'_> {
+    let tags = peers.iter().filter_map(|peer| peer.tag.as_deref()).enumerate();
+    let mut all: Vec<(u64, usize, &Tag)> =
+        tags.map(|(order, tag)| (number(tag.mac.value), order, tag)).collect();
+    all.sort_unstable_by_key(|(mac, order, _)| (*mac, *order));
+    all.chunk_by(|a, b| a.0 == b.0).map(phone_of).collect()
+}
+
+fn phone_of<'a>(group: &[(u64, usize, &'a Tag)]) -> (u64, Phone<'a>) {
+    let (mac, order, first) = group[0];
+    let lines = group.iter().filter_map(|(_, _, tag)| tag.line.as_ref());
+    (mac, Phone { mac: &first.mac, order, lines: lines.map(|line| line.value).collect() })
 }
 
 fn number(mac: Mac) -> u64 {
@@ -89,13 +95,19 @@ fn lonely(macs: &[u64]) -> Vec<(u64, u64)> {
     let mut seen = vec![(0_usize, 0_usize); macs.len()];
     for digit in 0..DIGITS {
         let blank = !(0xf_u64 << (4 * digit));
-        let mut order: Vec<(u64, usize)> =
-            macs.iter().enumerate().map(|(at, mac)| (mac & blank, at)).collect();
-        order.sort_unstable();
-        for group in order.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+        // Without the digit, and behind it the number of the MAC: the order is nearly the same for
+        // each digit, which makes sorting quick.
+        let mut order: Vec<u128> = macs
+            .iter()
+            .enumerate()
+            .map(|(at, mac)| u128::from(mac & blank) << 64 | at as u128)
+            .collect();
+        order.sort();
+        for group in order.chunk_by(|a, b| a >> 64 == b >> 64).filter(|group| group.len() > 1) {
             for (at, other) in group.iter().zip(group.iter().cycle().skip(1)) {
-                seen[at.1].0 += group.len() - 1;
-                seen[at.1].1 = other.1;
+                let place = &mut seen[low(*at)];
+                place.0 += group.len() - 1;
+                place.1 = low(*other);
             }
         }
     }
@@ -104,6 +116,11 @@ fn lonely(macs: &[u64]) -> Vec<(u64, u64)> {
         count == 1 && seen[other].0 == 1 && other > *at
     };
     (0..macs.len()).filter(mutual).map(|at| ordered(macs[at], macs[seen[at].1])).collect()
+}
+
+/// The number of the MAC.
+fn low(packed: u128) -> usize {
+    usize::try_from(packed & u128::from(u64::MAX)).unwrap_or_default()
 }
 
 fn tell(a: &Phone<'_>, b: &Phone<'_>, lines: bool) -> Option<Diagnostic> {

@@ -1,14 +1,18 @@
 //! One peer while its sections are applied, as chan_sip's `build_peer` does it.
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
 use super::codecs::{self, Codecs};
 use super::general::Defaults;
 use super::options::{self, NatFlags, is_true};
 use super::{CallerId, Dtmf, Kind, Peer, Places, Tech, Transport, callerid};
 use crate::base::{Secret, Span, Spanned};
-use crate::conf::{Entry, Section};
+use crate::conf::{Entry, Iter, Section};
 use crate::model::tag::Tag;
 
 /// Something in a peer that Asterisk takes otherwise than it was meant.
+#[derive(Clone)]
 pub(super) enum Slip {
     /// An unknown `dtmfmode=`.
     Dtmf(String),
@@ -18,15 +22,31 @@ pub(super) enum Slip {
     Mailbox(String),
 }
 
+/// The lists of codecs that peers have, each kept once.
+#[derive(Default)]
+pub(super) struct Shelf(HashSet<Arc<[&'static str]>>);
+
+impl Shelf {
+    fn keep(&mut self, list: &[&'static str]) -> Arc<[&'static str]> {
+        if let Some(known) = self.0.get(list) {
+            return known.clone();
+        }
+        let list: Arc<[_]> = list.into();
+        self.0.insert(list.clone());
+        list
+    }
+}
+
 /// A peer that may still be changed by a later section of the same name.
+#[derive(Clone)]
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) span: Span,
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: Vec<Arc<Tag>>,
     pub(super) slips: Vec<(Span, Slip)>,
     /// Where the list of codecs was last changed.
     pub(super) codecs_span: Option<Span>,
-    pub(super) type_span: Span,
+    pub(super) type_span: Option<Span>,
     /// The last `host=` that is not `dynamic`.
     pub(super) host_span: Option<Span>,
     peer: bool,
@@ -35,27 +55,32 @@ pub(super) struct Draft {
     secret: Option<Spanned<Secret>>,
     md5secret: Option<Spanned<()>>,
     caller: CallerId,
-    codecs: Codecs,
+    codecs: Arc<[&'static str]>,
+    /// What takes their place, while a section is applied.
+    changed: Option<Codecs>,
     dtmf: Dtmf,
+    /// What the section being applied says at all takes the place of what was before it.
+    said_nat: Option<NatFlags>,
     nat: NatFlags,
-    language: String,
-    vmexten: Option<String>,
+    language: Arc<str>,
+    vmexten: Option<Arc<str>>,
     transport: Option<Transport>,
-    /// With each mailbox, whether the section being applied has named it.
-    mailboxes: Vec<(String, bool)>,
+    mailboxes: Vec<String>,
+    /// Mailboxes of earlier sections, until the section being applied names them.
+    unnamed: BTreeSet<String>,
     places: Places,
 }
 
 impl Draft {
     /// A peer of which nothing is known but the defaults.
-    pub(super) fn new(section: &Section, defaults: &Defaults) -> Self {
+    pub(super) fn new(span: Span, defaults: &Defaults) -> Self {
         Self {
-            name: section.name.chars().into_owned(),
-            span: section.span,
+            name: String::new(),
+            span,
             tags: Vec::new(),
             slips: Vec::new(),
             codecs_span: None,
-            type_span: section.span,
+            type_span: None,
             host_span: None,
             peer: false,
             user: false,
@@ -64,53 +89,97 @@ impl Draft {
             md5secret: None,
             caller: CallerId::default(),
             codecs: defaults.codecs.clone(),
+            changed: None,
             dtmf: defaults.dtmf,
+            said_nat: None,
             nat: defaults.nat,
             language: defaults.language.clone(),
             vmexten: defaults.vmexten.clone(),
             transport: None,
             mailboxes: Vec::new(),
+            unnamed: BTreeSet::new(),
             places: defaults.places,
         }
     }
 
-    /// Applies a section. What came from an earlier one of the same name stays, but for the spelling
-    /// of the name, the transports, and mailboxes that are not named again.
-    pub(super) fn apply(&mut self, section: &Section, defaults: &Defaults) {
-        self.name = section.name.chars().into_owned();
-        self.span = section.span;
-        self.transport = None;
-        self.mailboxes.iter_mut().for_each(|(_, named)| *named = false);
-        let mut nat = None;
-        for entry in &section.entries {
-            self.option(entry, &mut nat, defaults);
+    /// What a new peer is after the values that its section inherits, unless that depends on its name.
+    pub(super) fn stem(
+        shared: Iter<'_>,
+        span: Span,
+        defaults: &Defaults,
+        shelf: &mut Shelf,
+    ) -> Option<Self> {
+        if shared.clone().any(|entry| entry.name.is("hasvoicemail")) {
+            return None;
         }
-        self.nat = nat.unwrap_or(self.nat);
-        self.mailboxes.retain(|(_, named)| *named);
+        let mut stem = Self::new(span, defaults);
+        shared.for_each(|entry| stem.option(entry, defaults));
+        stem.settle(shelf);
+        Some(stem)
     }
 
-    fn option(&mut self, entry: &Entry, nat: &mut Option<NatFlags>, defaults: &Defaults) {
+    /// Applies a section. What came from an earlier one of the same name stays, but for the spelling
+    /// of the name, the transports, and mailboxes that are not named again.
+    pub(super) fn apply(&mut self, section: &Section, defaults: &Defaults, shelf: &mut Shelf) {
+        self.transport = None;
+        self.unnamed = self.mailboxes.iter().cloned().collect();
+        self.options(section, section.entries.iter(), defaults, shelf);
+    }
+
+    /// Applies those values of a section that are not in the stem.
+    pub(super) fn grow(&mut self, section: &Section, defaults: &Defaults, shelf: &mut Shelf) {
+        self.options(section, section.entries.own(), defaults, shelf);
+    }
+
+    fn options<'e>(
+        &mut self,
+        section: &Section,
+        entries: impl IntoIterator<Item = &'e Entry>,
+        defaults: &Defaults,
+        shelf: &mut Shelf,
+    ) {
+        self.name = section.name.chars().into_owned();
+        self.span = section.span;
+        entries.into_iter().for_each(|entry| self.option(entry, defaults));
+        self.settle(shelf);
+        self.nat = self.said_nat.take().unwrap_or(self.nat);
+        if !self.unnamed.is_empty() {
+            self.mailboxes.retain(|name| !self.unnamed.contains(name));
+            self.unnamed.clear();
+        }
+    }
+
+    fn settle(&mut self, shelf: &mut Shelf) {
+        if let Some(list) = self.changed.take() {
+            self.codecs = shelf.keep(&list);
+        }
+    }
+
+    fn option(&mut self, entry: &Entry, defaults: &Defaults) {
+        let mut buffer = [0; options::LONGEST];
+        let name = options::folded(entry.name.as_bytes(), &mut buffer);
         let value = &*entry.value.chars();
-        let name = entry.name.chars().to_ascii_lowercase();
-        self.places.note(&name, entry.span);
-        match name.as_str() {
-            "type" => self.kind(value, entry.span),
-            "host" => self.host(value, entry.span),
-            "secret" => self.secret = set(entry).map(|span| Spanned::new(Secret::new(value), span)),
-            "md5secret" => self.md5secret = set(entry).map(|span| Spanned::new((), span)),
-            "callerid" => self.caller = callerid::parse(value),
-            "fullname" => self.caller.name = value.to_owned(),
-            "trunkname" => self.caller.name.clear(),
-            "cid_number" => self.caller.number = value.to_owned(),
-            "allow" => self.codecs(value, true, entry.span),
-            "disallow" => self.codecs(value, false, entry.span),
-            "dtmfmode" => self.dtmf(value, entry.span),
-            "nat" => nat.get_or_insert_default().apply(value),
-            "mailbox" => self.mailbox(value, entry.span),
-            "hasvoicemail" if is_true(value) && self.mailboxes.is_empty() => self.own_mailbox(),
-            "vmexten" => self.vmexten = Some(value.to_owned()).filter(|v| !v.is_empty()),
-            "language" => self.language = value.to_owned(),
-            "transport" => self.transport = first_allowed(value, defaults),
+        self.places.note(name, entry.span);
+        match name {
+            b"type" => self.kind(value, entry.span),
+            b"host" => self.host(value, entry.span),
+            b"secret" => {
+                self.secret = set(entry).map(|span| Spanned::new(Secret::new(value), span));
+            }
+            b"md5secret" => self.md5secret = set(entry).map(|span| Spanned::new((), span)),
+            b"callerid" => self.caller = callerid::parse(value),
+            b"fullname" => self.caller.name = value.to_owned(),
+            b"trunkname" => self.caller.name.clear(),
+            b"cid_number" => self.caller.number = value.to_owned(),
+            b"allow" => self.codecs(value, true, entry.span),
+            b"disallow" => self.codecs(value, false, entry.span),
+            b"dtmfmode" => self.dtmf(value, entry.span),
+            b"nat" => self.said_nat.get_or_insert_default().apply(value),
+            b"mailbox" => self.mailbox(value, entry.span),
+            b"hasvoicemail" if is_true(value) && self.mailboxes.is_empty() => self.own_mailbox(),
+            b"vmexten" => self.vmexten = Some(value).filter(|v| !v.is_empty()).map(Arc::from),
+            b"language" => self.language = value.into(),
+            b"transport" => self.transport = first_allowed(value, defaults),
             _ => {}
         }
     }
@@ -119,7 +188,7 @@ impl Draft {
     fn kind(&mut self, value: &str, span: Span) {
         self.peer |= ["peer", "friend"].iter().any(|w| value.eq_ignore_ascii_case(w));
         self.user |= ["user", "friend"].iter().any(|w| value.eq_ignore_ascii_case(w));
-        self.type_span = span;
+        self.type_span = Some(span);
     }
 
     fn host(&mut self, value: &str, span: Span) {
@@ -128,7 +197,8 @@ impl Draft {
     }
 
     fn codecs(&mut self, value: &str, allowing: bool, span: Span) {
-        let missed = codecs::update(&mut self.codecs, value, allowing);
+        let list = self.changed.get_or_insert_with(|| self.codecs.to_vec());
+        let missed = codecs::update(list, value, allowing);
         self.slips.extend(missed.into_iter().map(|item| (span, Slip::Codec(item.to_owned()))));
         self.codecs_span = Some(span);
     }
@@ -151,9 +221,9 @@ impl Draft {
     }
 
     fn add_mailbox(&mut self, name: &str) {
-        match self.mailboxes.iter_mut().find(|(known, _)| known == name) {
-            Some((_, named)) => *named = true,
-            None => self.mailboxes.push((name.to_owned(), true)),
+        self.unnamed.remove(name);
+        if !self.mailboxes.iter().any(|known| known == name) {
+            self.mailboxes.push(name.to_owned());
         }
     }
 
@@ -163,7 +233,7 @@ impl Draft {
     }
 
     /// The peer as it stands, with its tag.
-    pub(super) fn finish(self, tag: Option<Tag>, defaults: &Defaults) -> Peer {
+    pub(super) fn finish(self, tag: Option<Arc<Tag>>, defaults: &Defaults) -> Peer {
         Peer {
             name: Spanned::new(self.name, self.span),
             tech: Tech::Sip,
@@ -179,9 +249,9 @@ impl Draft {
             secret: self.secret,
             md5secret: self.md5secret,
             caller: self.caller,
-            codecs: self.codecs.into_iter().map(str::to_owned).collect(),
+            codecs: self.codecs,
             dtmf: self.dtmf,
-            mailboxes: self.mailboxes.into_iter().map(|(name, _)| name).collect(),
+            mailboxes: self.mailboxes,
             vmexten: self.vmexten,
             nat: self.nat.nat(),
             language: self.language,
@@ -193,15 +263,15 @@ impl Draft {
 
 impl Places {
     /// Remembers where a setting of chan_sip stands.
-    pub(super) fn note(&mut self, name: &str, span: Span) {
+    pub(super) fn note(&mut self, name: &[u8], span: Span) {
         let place = match name {
-            "callerid" | "fullname" | "trunkname" => &mut self.caller,
-            "allow" | "disallow" => &mut self.codecs,
-            "dtmfmode" => &mut self.dtmf,
-            "mailbox" | "hasvoicemail" => &mut self.mailboxes,
-            "vmexten" => &mut self.vmexten,
-            "nat" => &mut self.nat,
-            "language" => &mut self.language,
+            b"callerid" | b"fullname" | b"trunkname" => &mut self.caller,
+            b"allow" | b"disallow" => &mut self.codecs,
+            b"dtmfmode" => &mut self.dtmf,
+            b"mailbox" | b"hasvoicemail" => &mut self.mailboxes,
+            b"vmexten" => &mut self.vmexten,
+            b"nat" => &mut self.nat,
+            b"language" => &mut self.language,
             _ => return,
         };
         *place = span.into();

@@ -1,6 +1,7 @@
 //! `[general]`: the registrar, and what every peer starts from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::codecs::{self, Codecs};
 use super::options::{self, NatFlags, is_false, is_true};
@@ -10,11 +11,11 @@ use crate::conf::{Entry, Section};
 
 /// What a peer starts from.
 pub(super) struct Defaults {
-    pub(super) codecs: Codecs,
+    pub(super) codecs: Arc<[&'static str]>,
     pub(super) dtmf: Dtmf,
     pub(super) nat: NatFlags,
-    pub(super) language: String,
-    pub(super) vmexten: Option<String>,
+    pub(super) language: Arc<str>,
+    pub(super) vmexten: Option<Arc<str>>,
     pub(super) transport: Transport,
     pub(super) tcp: bool,
     pub(super) tls: bool,
@@ -90,7 +91,7 @@ impl Reading {
     fn apply(&mut self, entry: &Entry) {
         let value = &*entry.value.chars();
         let name = entry.name.chars().to_ascii_lowercase();
-        self.note(&name, entry.span);
+        self.note(name.as_bytes(), entry.span);
         match name.as_str() {
             "allow" => drop(codecs::update(&mut self.codecs, value, true)),
             "disallow" => drop(codecs::update(&mut self.codecs, value, false)),
@@ -112,12 +113,12 @@ impl Reading {
         }
     }
 
-    fn note(&mut self, name: &str, span: Span) {
+    fn note(&mut self, name: &[u8], span: Span) {
         match name {
-            "bindport" => self.port_place = span.into(),
-            "maxexpiry" | "maxexpirey" => self.expiry_place = span.into(),
+            b"bindport" => self.port_place = span.into(),
+            b"maxexpiry" | b"maxexpirey" => self.expiry_place = span.into(),
             // Its `callerid` is no default of peers.
-            "callerid" | "fullname" | "trunkname" | "mailbox" | "hasvoicemail" => {}
+            b"callerid" | b"fullname" | b"trunkname" | b"mailbox" | b"hasvoicemail" => {}
             name => self.places.note(name, span),
         }
     }
@@ -179,11 +180,11 @@ impl Reading {
             },
             defaults: Defaults {
                 transport: self.primary(),
-                codecs: self.codecs,
+                codecs: self.codecs.into(),
                 dtmf: self.dtmf,
                 nat: self.nat.unwrap_or_else(auto),
-                language: self.language,
-                vmexten: self.vmexten,
+                language: self.language.into(),
+                vmexten: self.vmexten.map(Arc::from),
                 tcp: self.tcp,
                 tls: self.tls,
                 places: self.places,

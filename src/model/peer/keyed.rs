@@ -3,11 +3,12 @@
 //! `MAC=` of a phoneprov object.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Refused;
 use crate::base::{Code, Diagnostic, Mac, Span, Spanned};
-use crate::conf::{Conf, Section};
-use crate::model::tag::Tag;
+use crate::conf::{Conf, Entry, Lineages, Section};
+use crate::model::tag::{Tag, Tags};
 
 /// All codes of this module.
 pub static CODES: &[&Code] = &[&TWO_TAGS, &BAD_KEY, &INHERITED];
@@ -89,7 +90,7 @@ pub(super) struct Pair<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Keyed {
     /// By the section's index; for [`super::from_sip`].
-    pub tags: Vec<Option<Tag>>,
+    pub tags: Tags,
     /// Phones of tags that contradict each other.
     pub refused: Vec<Refused>,
     /// What is wrong with the keys.
@@ -98,20 +99,34 @@ pub struct Keyed {
 
 /// Adds what the keys of chan_sip's sections say to what their comments say (`tags`, from
 /// [`crate::model::tag::attach`]). Templates and `[general]` have no tag.
-pub fn keyed_tags(conf: &Conf, tags: &[Option<Tag>]) -> Keyed {
+pub fn keyed_tags(conf: &Conf, mut tags: Tags) -> Keyed {
     let mut notes = Notes::default();
-    let mut keyed = Keyed::default();
-    for (section, tag) in conf.sections.iter().zip(tags.iter().chain(std::iter::repeat(&None))) {
-        let key = if bears_tags(section) { of_section(section, &mut notes) } else { None };
-        let merged = merge(tag.iter().cloned().chain(key)).unwrap_or_else(|two| {
-            keyed.refused.extend(refused(two.iter()));
-            notes.list.push(differ(&section.name.chars(), &two));
-            None
-        });
-        keyed.tags.push(merged);
+    let mut refused_now = Vec::new();
+    let mut shared = Lineages::default();
+    tags.resize(conf.sections.len(), None);
+    for (section, tag) in conf.sections.iter().zip(&mut tags) {
+        // Nearly every section has no such key.
+        let named = *shared.of(&section.entries, |mut entries| entries.any(names_phone))
+            || section.entries.own().iter().any(names_phone);
+        let key = if named && bears_tags(section) { of_section(section, &mut notes) } else { None };
+        let Some(key) = key else { continue };
+        *tag = match merge(tag.iter().map(|tag| Tag::clone(tag)).chain([key])) {
+            Ok(merged) => merged.map(Arc::new),
+            Err(two) => {
+                refused_now.extend(refused(two.iter()));
+                notes.list.push(differ(&section.name.chars(), &two));
+                None
+            }
+        };
     }
-    keyed.diagnostics = notes.list;
-    keyed
+    Keyed { tags, refused: refused_now, diagnostics: notes.list }
+}
+
+/// Whether a key may bring a MAC.
+fn names_phone(entry: &Entry) -> bool {
+    let value = entry.value.as_bytes();
+    let variable = || value.windows(VARIABLE.len()).any(|part| part == VARIABLE.as_bytes());
+    entry.name.is(CHAN_SIP.mac) || entry.name.is(CHAN_SIP.variable) && variable()
 }
 
 fn bears_tags(section: &Section) -> bool {
@@ -119,11 +134,6 @@ fn bears_tags(section: &Section) -> bool {
 }
 
 fn of_section(section: &Section, notes: &mut Notes) -> Option<Tag> {
-    // Nearly every section has none: look before anything is copied.
-    let is_mac = |e: &crate::conf::Entry| e.name.is(CHAN_SIP.mac) || e.name.is(CHAN_SIP.variable);
-    if !section.entries.iter().any(is_mac) {
-        return None;
-    }
     let all: Vec<_> = section
         .entries
         .iter()

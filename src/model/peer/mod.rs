@@ -22,11 +22,14 @@ pub use keyed::keyed_tags;
 pub use pjsip::{PjsipReading, from_pjsip};
 pub use sip::{CODES, Refused, SipReading, from_sip};
 
+use std::sync::Arc;
+
 pub use crate::base::Tech;
 use crate::base::{Place, Secret, Spanned};
 use crate::model::tag::Tag;
 
-/// One account. Whatever is missing here, Asterisk's own default has been put in.
+/// One account. Whatever is missing here, Asterisk's own default has been put in; what comes from
+/// `[general]` or a template is shared with the other accounts that have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Its name: the SIP user, and the digest user name unless `auth_user` is another
@@ -37,9 +40,9 @@ pub struct Peer {
     /// The digest user name, where it is not `name` (chan_pjsip).
     pub auth_user: Option<String>,
     /// Where it registers, where that is its own matter (chan_pjsip); else what the file says.
-    pub registrar: Option<Registrar>,
+    pub registrar: Option<Arc<Registrar>>,
     /// Its tag.
-    pub tag: Option<Tag>,
+    pub tag: Option<Arc<Tag>>,
     /// Its `type`.
     pub kind: Kind,
     /// `host=dynamic`: it may register.
@@ -51,17 +54,17 @@ pub struct Peer {
     /// `callerid`, `fullname`, `cid_number`.
     pub caller: CallerId,
     /// Asterisk's names of formats, in order of preference.
-    pub codecs: Vec<String>,
+    pub codecs: Arc<[&'static str]>,
     /// `dtmfmode`.
     pub dtmf: Dtmf,
     /// `mailbox`: `box@context`, in order.
     pub mailboxes: Vec<String>,
     /// `vmexten`, when set here or in `[general]`.
-    pub vmexten: Option<String>,
+    pub vmexten: Option<Arc<str>>,
     /// `nat`.
     pub nat: Nat,
     /// `language`.
-    pub language: String,
+    pub language: Arc<str>,
     /// `transport`: the first one that is allowed.
     pub transport: Transport,
     /// Where its settings stand.

@@ -5,6 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use super::callerid::strip;
 use super::{Dtmf, Nat, Transport};
 
+/// The longest name of an option that a peer's reading asks for.
+pub(super) const LONGEST: usize = 12;
+
+/// The name of an option in lower case; a longer one is none.
+pub(super) fn folded<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST]) -> &'b [u8] {
+    let Some(folded) = buffer.get_mut(..name.len()) else { return &[] };
+    folded.copy_from_slice(name);
+    folded.make_ascii_lowercase();
+    folded
+}
+
 /// Asterisk's words for yes.
 pub(super) fn is_true(value: &str) -> bool {
     one_of(value, &["yes", "true", "y", "t", "1", "on"])

@@ -1,14 +1,16 @@
 //! sip.conf → peers, with chan_sip's rules about which sections count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::build::{Draft, Slip};
+use super::build::{Draft, Shelf, Slip};
 use super::general::{self, Defaults};
 use super::spoilt::spoilt;
 use super::{Kind, Peer, Registrar, codecs, options};
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic, Mac, Span, Spanned};
-use crate::conf::{Conf, Section};
+use crate::conf::{Conf, Lineages, Section};
 use crate::model::tag::Tag;
 
 /// What sip.conf says.
@@ -17,7 +19,7 @@ pub struct SipReading {
     /// `[general]`.
     pub registrar: Registrar,
     /// Every peer that Asterisk has, tagged or not, in load order.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<Arc<Peer>>,
     /// Tags that stand where no line can come of them: their phones are held back.
     pub refused: Vec<Refused>,
     /// What is wrong with tagged sections and with `[general]`.
@@ -115,10 +117,10 @@ static BAD_ADDRESS: Code = Code {
 
 /// Reads sip.conf. `tags` holds the tag of each section ([`crate::model::tag::attach`]). Phones named
 /// in tags that could not be used are refused without a further message.
-pub fn from_sip(conf: &Conf, tags: &[Option<Tag>]) -> SipReading {
+pub fn from_sip(conf: &Conf, tags: &[Option<Arc<Tag>>]) -> SipReading {
     let is_general = |s: &&Section| !s.template && s.name.is("general");
     let general = general::read(conf.sections.iter().find(is_general));
-    let mut reading = Reading::new(&general.defaults);
+    let mut reading = Reading::new(&general.defaults, conf.sections.len());
     for (section, tag) in conf.sections.iter().zip(tags.iter().chain(std::iter::repeat(&None))) {
         reading.section(section, tag.as_ref());
     }
@@ -131,10 +133,13 @@ pub fn from_sip(conf: &Conf, tags: &[Option<Tag>]) -> SipReading {
 
 struct Reading<'a> {
     defaults: &'a Defaults,
+    /// What new peers are after the values that they inherit.
+    stems: Lineages<'a, Option<Draft>>,
+    shelf: Shelf,
     drafts: Vec<Draft>,
     /// Names in lower case: chan_sip compares them without case.
-    names: BTreeMap<Vec<u8>, usize>,
-    peers: Vec<Peer>,
+    names: HashMap<Cow<'a, [u8]>, usize>,
+    peers: Vec<Arc<Peer>>,
     refused: Vec<Refused>,
     diagnostics: Vec<Diagnostic>,
     /// A slip in a template is reported once, not for every peer that uses it.
@@ -142,19 +147,21 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(defaults: &'a Defaults) -> Self {
+    fn new(defaults: &'a Defaults, most: usize) -> Self {
         Self {
             defaults,
-            drafts: Vec::new(),
-            names: BTreeMap::new(),
-            peers: Vec::new(),
+            stems: Lineages::default(),
+            shelf: Shelf::default(),
+            drafts: Vec::with_capacity(most),
+            names: HashMap::with_capacity(most),
+            peers: Vec::with_capacity(most),
             refused: Vec::new(),
             diagnostics: Vec::new(),
             reported: BTreeSet::new(),
         }
     }
 
-    fn section(&mut self, section: &Section, tag: Option<&Tag>) {
+    fn section(&mut self, section: &'a Section, tag: Option<&Arc<Tag>>) {
         if section.template {
             return;
         }
@@ -164,14 +171,28 @@ impl<'a> Reading<'a> {
             }
             return;
         }
-        let name = section.name.as_bytes().to_ascii_lowercase();
-        let index = *self.names.entry(name).or_insert(self.drafts.len());
+        let index = *self.names.entry(lower(section)).or_insert(self.drafts.len());
         if index == self.drafts.len() {
-            self.drafts.push(Draft::new(section, self.defaults));
+            let draft = self.fresh(section);
+            self.drafts.push(draft);
+        } else {
+            self.drafts[index].apply(section, self.defaults, &mut self.shelf);
         }
-        let draft = &mut self.drafts[index];
-        draft.apply(section, self.defaults);
-        draft.tags.extend(tag.cloned());
+        self.drafts[index].tags.extend(tag.cloned());
+    }
+
+    fn fresh(&mut self, section: &'a Section) -> Draft {
+        let Self { defaults, stems, shelf, .. } = self;
+        let stem =
+            stems.of(&section.entries, |shared| Draft::stem(shared, section.span, defaults, shelf));
+        if let Some(stem) = stem {
+            let mut draft = stem.clone();
+            draft.grow(section, defaults, shelf);
+            return draft;
+        }
+        let mut draft = Draft::new(section.span, defaults);
+        draft.apply(section, defaults, shelf);
+        draft
     }
 
     fn refuse(&mut self, tag: &Tag, trouble: Diagnostic) {
@@ -191,7 +212,8 @@ impl<'a> Reading<'a> {
         let tags = std::mem::take(&mut draft.tags);
         let tag = self.one_tag(&draft.name, &tags);
         let slips = std::mem::take(&mut draft.slips);
-        let (kind_at, host_at, codecs_at) = (draft.type_span, draft.host_span, draft.codecs_span);
+        let kind_at = draft.type_span.unwrap_or(draft.span);
+        let (host_at, codecs_at) = (draft.host_span, draft.codecs_span);
         let peer = draft.finish(tag, self.defaults);
         if let Some(tag) = peer.tag.clone() {
             if let Some(trouble) = unusable(&peer, kind_at, host_at) {
@@ -202,11 +224,11 @@ impl<'a> Reading<'a> {
                 self.report(no_codec(&peer).at(codecs_at.unwrap_or(peer.name.span)));
             }
         }
-        self.peers.push(peer);
+        self.peers.push(Arc::new(peer));
     }
 
     /// The tag of all sections of one name; two that differ refuse both phones.
-    fn one_tag(&mut self, name: &str, tags: &[Tag]) -> Option<Tag> {
+    fn one_tag(&mut self, name: &str, tags: &[Arc<Tag>]) -> Option<Arc<Tag>> {
         let (first, rest) = tags.split_first()?;
         let Some(other) = rest.iter().find(|tag| *tag != first) else { return Some(first.clone()) };
         let message = format!("the peer {name} has two different tags");
@@ -232,6 +254,16 @@ impl<'a> Reading<'a> {
         if trouble.span.is_none_or(|span| self.reported.insert((trouble.code.id, span))) {
             self.diagnostics.push(trouble);
         }
+    }
+}
+
+/// Its name in lower case.
+fn lower(section: &Section) -> Cow<'_, [u8]> {
+    let name = section.name.as_bytes();
+    if name.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 

@@ -2,13 +2,15 @@
 //! them; here their phones are held back, or a phone with a slip in its second tag would lose that
 //! line.
 
+use std::sync::Arc;
+
 use super::Refused;
 use crate::base::{Mac, Spanned};
 use crate::conf::{Comment, Conf, Place};
 use crate::model::tag::Tag;
 
 /// The phones that are named on sections left without a tag.
-pub(super) fn spoilt(conf: &Conf, tags: &[Option<Tag>]) -> Vec<Refused> {
+pub(super) fn spoilt(conf: &Conf, tags: &[Option<Arc<Tag>>]) -> Vec<Refused> {
     let unused = |comment: &&Comment| match comment.place {
         Place::Header(at) | Place::Key(at) | Place::BeforeKey(at) => {
             tags.get(at).is_some_and(Option::is_none)

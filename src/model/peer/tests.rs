@@ -1,15 +1,15 @@
 use super::*;
 use crate::model::testing;
 
-fn peers(text: &str) -> Vec<Peer> {
+fn peers(text: &str) -> Vec<Arc<Peer>> {
     let read = testing::read(text);
     from_sip(&read.conf, &read.tags).peers
 }
 
 fn only(text: &str) -> Peer {
-    let mut peers = peers(text);
+    let peers = peers(text);
     assert_eq!(peers.len(), 1, "{text}");
-    peers.remove(0)
+    Peer::clone(&peers[0])
 }
 
 fn registrar(text: &str) -> Registrar {
@@ -57,8 +57,8 @@ fn a_repeated_name_is_applied_on_top_and_takes_the_new_spelling() {
     );
     assert_eq!((peer.name.as_str(), peer.kind, peer.dynamic), ("BOB", Kind::Friend, true));
     assert_eq!(peer.secret.unwrap().reveal(), "one");
-    assert_eq!((peer.caller.name.as_str(), peer.language.as_str()), ("A", "de"));
-    assert_eq!(peer.codecs, ["alaw", "ulaw"]);
+    assert_eq!((peer.caller.name.as_str(), &*peer.language), ("A", "de"));
+    assert_eq!(*peer.codecs, ["alaw", "ulaw"]);
     assert_eq!(peer.mailboxes, ["2@a", "3@a"]);
     assert_eq!((peer.transport, peer.nat.force_rport), (Transport::Udp, true));
 }
@@ -66,7 +66,7 @@ fn a_repeated_name_is_applied_on_top_and_takes_the_new_spelling() {
 #[test]
 fn a_second_section_without_a_type_changes_nothing() {
     let peer = only("[a]\ntype=friend\nlanguage=de\n[a]\nlanguage=fr\n");
-    assert_eq!(peer.language, "de");
+    assert_eq!(&*peer.language, "de");
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn without_settings_asterisks_defaults_hold() {
         (false, true, true)
     );
     assert_eq!((peer.dtmf, peer.transport), (Dtmf::Rfc2833, Transport::Udp));
-    assert_eq!(peer.codecs, ["ulaw", "alaw", "gsm", "h263"]);
+    assert_eq!(*peer.codecs, ["ulaw", "alaw", "gsm", "h263"]);
     let auto = Nat { force_rport: false, auto_force_rport: true, comedia: false };
-    assert_eq!((peer.nat, peer.vmexten, peer.language), (auto, None, String::new()));
+    assert_eq!((peer.nat, peer.vmexten, &*peer.language), (auto, None, ""));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn general_gives_defaults_that_a_peer_overrides() {
     ));
     assert_eq!(
         (peer.codecs.join(","), peer.dtmf, peer.language),
-        ("g729".into(), Dtmf::Auto, String::new())
+        ("g729".into(), Dtmf::Auto, "".into())
     );
     assert_eq!((peer.vmexten, peer.nat.comedia, peer.nat.force_rport), (None, false, true));
 }
@@ -123,9 +123,9 @@ fn settings_know_where_they_stand_and_do_not_differ_by_it() {
 #[test]
 fn only_the_first_general_counts() {
     let text = "[GENERAL]\nlanguage=de\n[general]\nlanguage=fr\n[a]\ntype=friend\n";
-    assert_eq!(only(text).language, "de");
+    assert_eq!(&*only(text).language, "de");
     let text = "[general](!)\nlanguage=de\n[general]\nlanguage=fr\n[a]\ntype=friend\n";
-    assert_eq!(only(text).language, "fr");
+    assert_eq!(&*only(text).language, "fr");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Peers with tags → phones: lines, model, family. What does not add up holds back the phone that it
 //! concerns and no other (asterisk-conf.md §2.3, items 6 to 9).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Line, Phone};
 use crate::base::nearest::nearest;
@@ -15,9 +16,9 @@ use crate::model::tag::Tag;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFacts {
     /// The family, as `cisco-79x0`.
-    pub family: String,
+    pub family: Arc<str>,
     /// The model, as `7960`.
-    pub model: String,
+    pub model: Arc<str>,
     /// How many lines it has.
     pub lines: u8,
 }
@@ -79,10 +80,11 @@ static UNKNOWN_PROFILE: Code = Code {
               to the phone. There is none of that name, so nothing applies.",
 };
 
-/// A peer with its tag, in load order.
-struct Tagged {
-    tag: Tag,
-    peer: Peer,
+/// A peer with its tag.
+#[derive(Clone, Copy)]
+struct Tagged<'a> {
+    tag: &'a Tag,
+    peer: &'a Arc<Peer>,
 }
 
 /// Why a phone is held back.
@@ -90,8 +92,8 @@ type Trouble = Box<Diagnostic>;
 
 /// Makes phones of the peers that carry tags. Phones of `refused` tags are held back without a
 /// further message.
-pub fn assemble(
-    peers: Vec<Peer>,
+pub fn assemble<'a>(
+    peers: &'a [Arc<Peer>],
     refused: &[Refused],
     models: &[ModelFacts],
     site: &Site,
@@ -100,29 +102,44 @@ pub fn assemble(
     for refused in refused {
         assembly.held.entry(refused.mac.value).or_insert_with(|| refused.reason.clone());
     }
-    let mut groups: BTreeMap<Mac, Vec<Tagged>> = BTreeMap::new();
-    for peer in peers {
-        if let Some(tag) = peer.tag.clone() {
-            groups.entry(tag.mac.value).or_default().push(Tagged { tag, peer });
+    let tagged = |peer: &'a Arc<Peer>| Some(Tagged { tag: peer.tag.as_ref()?, peer });
+    let mut all: Vec<Tagged<'_>> = peers.iter().filter_map(tagged).collect();
+    // Those of one phone stay in load order.
+    all.sort_by_key(Tagged::mac);
+    let mut phones = Vec::with_capacity(all.len());
+    for group in all.chunk_by(|a, b| a.mac() == b.mac()) {
+        let mac = group[0].mac();
+        if !assembly.held.contains_key(&mac) {
+            phones.extend(assembly.phone(mac, group, models, site).map(|phone| (mac, phone)));
         }
     }
-    groups.retain(|mac, _| !assembly.held.contains_key(mac));
-    for (mac, group) in groups {
-        assembly.phone(mac, group, models, site);
-    }
+    assembly.phones = phones.into_iter().collect();
     assembly
 }
 
+impl Tagged<'_> {
+    fn mac(&self) -> Mac {
+        self.tag.mac.value
+    }
+}
+
 impl Assembly {
-    fn phone(&mut self, mac: Mac, group: Vec<Tagged>, models: &[ModelFacts], site: &Site) {
+    fn phone(
+        &mut self,
+        mac: Mac,
+        group: &[Tagged<'_>],
+        models: &[ModelFacts],
+        site: &Site,
+    ) -> Option<Phone> {
         match build(mac, group, models, site) {
             Ok(phone) => {
                 self.diagnostics.extend(profile_trouble(&phone, site));
-                self.phones.insert(mac, phone);
+                Some(phone)
             }
             Err(trouble) => {
                 self.held.insert(mac, trouble.message.clone());
                 self.diagnostics.push(*trouble);
+                None
             }
         }
     }
@@ -130,29 +147,30 @@ impl Assembly {
 
 fn build(
     mac: Mac,
-    group: Vec<Tagged>,
+    group: &[Tagged<'_>],
     models: &[ModelFacts],
     site: &Site,
 ) -> Result<Phone, Trouble> {
-    let model = one_of(mac, "model", group.iter().map(|t| t.tag.model.as_ref()))?.cloned();
-    let profile = one_of(mac, "profile", group.iter().map(|t| t.tag.profile.as_ref()))?.cloned();
-    let numbers = numbers(mac, &group)?;
-    let facts = match &model {
+    let model = one_of(mac, "model", group.iter().map(|t| t.tag.model.as_ref()))?;
+    let profile = one_of(mac, "profile", group.iter().map(|t| t.tag.profile.as_ref()))?;
+    let numbers = numbers(mac, group)?;
+    let facts = match model {
         Some(model) => named(model, models, site)?,
-        None => unnamed(mac, &group, models, site)?,
+        None => unnamed(mac, group, models, site)?,
     };
     if group.len() > usize::from(facts.lines) {
-        return Err(too_many(mac, &group, facts));
+        return Err(too_many(mac, group, facts));
     }
-    let mut lines: Vec<Line> = group.into_iter().zip(numbers).map(line).collect();
+    let mut lines: Vec<Line> = group.iter().zip(numbers).map(line).collect();
     lines.sort_by_key(|line| line.number);
     let (family, model) = (facts.family.clone(), facts.model.clone());
     let profile = profile.map(|profile| profile.value.to_ascii_lowercase());
     Ok(Phone { mac, family, model, profile, lines })
 }
 
-fn line((Tagged { tag, peer }, number): (Tagged, u8)) -> Line {
-    Line { number, label: tag.label.map(|label| label.value).unwrap_or_default(), peer }
+fn line((Tagged { tag, peer }, number): (&Tagged<'_>, u8)) -> Line {
+    let label = tag.label.as_ref().map(|label| label.value.clone()).unwrap_or_default();
+    Line { number, label, peer: Arc::clone(peer) }
 }
 
 /// The value that the tags of one phone agree on.
@@ -175,20 +193,21 @@ fn one_of<'a>(
 }
 
 /// The number of each line: the tag's own, else the lowest free one.
-fn numbers(mac: Mac, group: &[Tagged]) -> Result<Vec<u8>, Trouble> {
-    let mut taken: BTreeMap<u8, Span> = BTreeMap::new();
+fn numbers(mac: Mac, group: &[Tagged<'_>]) -> Result<Vec<u8>, Trouble> {
+    let mut taken: Vec<&Spanned<u8>> = Vec::new();
     for number in group.iter().filter_map(|t| t.tag.line.as_ref()) {
-        if let Some(other) = taken.insert(number.value, number.span) {
-            return Err(same_line(mac, number, other));
+        if let Some(other) = taken.iter().rfind(|other| ***other == *number) {
+            return Err(same_line(mac, number, other.span));
         }
+        taken.push(number);
     }
-    let explicit: BTreeSet<u8> = taken.keys().copied().collect();
-    let mut free = (1..=u8::MAX).filter(|n| !explicit.contains(n));
+    let mut free = (1..=u8::MAX).filter(|n| !taken.iter().any(|number| number.value == *n));
     let given = group.iter().map(|t| t.tag.line.as_ref().map(|line| line.value));
     // With more tags than numbers the model has too few lines as well; 255 then stands for all.
     let numbers = given.map(|line| line.or_else(|| free.next()).unwrap_or(u8::MAX)).collect();
-    match free.next().and_then(|gap| taken.range(gap..).next_back().map(|last| (gap, *last.1))) {
-        Some((gap, last)) => Err(hole(mac, gap, last)),
+    let last = taken.iter().max_by_key(|number| number.value);
+    match free.next().and_then(|gap| last.filter(|last| last.value > gap).map(|last| (gap, last))) {
+        Some((gap, last)) => Err(hole(mac, gap, last.span)),
         None => Ok(numbers),
     }
 }
@@ -220,13 +239,13 @@ fn named<'a>(
 
 fn find<'a>(model: &str, models: &'a [ModelFacts], site: &Site) -> Option<&'a ModelFacts> {
     let called = |facts: &&ModelFacts| facts.model.eq_ignore_ascii_case(model);
-    let home = models.iter().filter(|facts| facts.family == site.default_family);
+    let home = models.iter().filter(|facts| *facts.family == *site.default_family);
     home.chain(models).find(called)
 }
 
 fn unknown(model: &str, models: &[ModelFacts]) -> Diagnostic {
     let trouble = Diagnostic::error(&UNKNOWN_MODEL, format!("no family knows the model {model}"));
-    match nearest(model, models.iter().map(|facts| facts.model.as_str())) {
+    match nearest(model, models.iter().map(|facts| &*facts.model)) {
         Some(near) => trouble.help(format!("did you mean {near}?")),
         None => trouble.help("name a model of a known family"),
     }
@@ -236,7 +255,7 @@ fn unknown(model: &str, models: &[ModelFacts]) -> Diagnostic {
 /// default family with enough lines, else its largest.
 fn unnamed<'a>(
     mac: Mac,
-    group: &[Tagged],
+    group: &[Tagged<'_>],
     models: &'a [ModelFacts],
     site: &Site,
 ) -> Result<&'a ModelFacts, Trouble> {
@@ -245,7 +264,7 @@ fn unnamed<'a>(
         return find(model, models, site)
             .ok_or_else(|| Box::new(unknown(model, models).at(model.span)));
     }
-    let home = || models.iter().filter(|facts| facts.family == *family);
+    let home = || models.iter().filter(|facts| *facts.family == **family);
     let fits = home().find(|facts| usize::from(facts.lines) >= group.len());
     fits.or_else(|| home().max_by_key(|facts| facts.lines)).ok_or_else(|| {
         let text = format!("the model of {mac} is not known: there is no family {family}");
@@ -254,7 +273,7 @@ fn unnamed<'a>(
     })
 }
 
-fn too_many(mac: Mac, group: &[Tagged], facts: &ModelFacts) -> Trouble {
+fn too_many(mac: Mac, group: &[Tagged<'_>], facts: &ModelFacts) -> Trouble {
     let (model, lines, tags) = (&facts.model, facts.lines, group.len());
     let text = format!("{mac} has {tags} tags, but a {model} has {lines} lines");
     let mut places = group.iter().rev().map(|t| t.tag.span());

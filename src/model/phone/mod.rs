@@ -4,6 +4,8 @@ mod assemble;
 
 pub use assemble::{Assembly, CODES, ModelFacts, assemble};
 
+use std::sync::Arc;
+
 use crate::base::{Mac, Span};
 use crate::model::peer::Peer;
 
@@ -13,9 +15,9 @@ pub struct Phone {
     /// Its address.
     pub mac: Mac,
     /// The name of its family, as `cisco-79x0`.
-    pub family: String,
+    pub family: Arc<str>,
     /// Its model, as `7960`: from `model=`, else the default.
-    pub model: String,
+    pub model: Arc<str>,
     /// `profile=` of any of its tags, in lower case as in [`crate::model::site::Site::families`].
     pub profile: Option<String>,
     /// Lines 1..n, in order.
@@ -28,7 +30,7 @@ pub struct Line {
     /// From 1.
     pub number: u8,
     /// The account.
-    pub peer: Peer,
+    pub peer: Arc<Peer>,
     /// `label=`, else empty.
     pub label: String,
 }
@@ -62,6 +64,6 @@ impl Phone {
 
     /// The place to point at when the phone as a whole is meant: its first tag.
     pub fn span(&self) -> Option<Span> {
-        self.lines.iter().find_map(|l| l.peer.tag.as_ref()).map(crate::model::tag::Tag::span)
+        self.lines.iter().find_map(|l| l.peer.tag.as_ref()).map(|tag| tag.span())
     }
 }

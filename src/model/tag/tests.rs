@@ -4,7 +4,7 @@ use super::*;
 use crate::base::{Level, Sources};
 use crate::conf::{Memory, read};
 
-fn attached(text: &str) -> (Vec<Option<Tag>>, Vec<Diagnostic>, Sources) {
+fn attached(text: &str) -> (Tags, Vec<Diagnostic>, Sources) {
     let mut sources = Sources::default();
     let mut files = Memory::default().with("/m.conf", text.as_bytes().to_vec());
     let conf = read(Path::new("/m.conf"), Path::new("/"), &mut files, &mut sources);
@@ -25,7 +25,7 @@ fn told(tag: &Tag) -> String {
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
     let (tags, diagnostics, _) = attached(text);
-    let got: Vec<_> = tags.iter().map(|t| t.as_ref().map_or("none".to_owned(), told)).collect();
+    let got: Vec<_> = tags.iter().map(|t| t.as_deref().map_or("none".to_owned(), told)).collect();
     assert_eq!(got, expected, "{diagnostics:?}");
     assert!(diagnostics.iter().all(|d| d.level == Level::Note), "{diagnostics:?}");
 }
@@ -121,7 +121,7 @@ fn a_tag_with_anything_else_in_it_is_not_used() {
 fn unknown_attributes_are_told_with_the_nearest_known_one() {
     let (tags, diagnostics, sources) =
         attached("[a];MAC=0018b9ffffff modell=x line=2 colour=red\n");
-    assert_eq!(tags[0].as_ref().map(told).as_deref(), Some("00:18:b9:ff:ff:ff - 2 - -"));
+    assert_eq!(tags[0].as_deref().map(told).as_deref(), Some("00:18:b9:ff:ff:ff - 2 - -"));
     let told: Vec<_> = diagnostics.iter().map(|d| shown(d, &sources)).collect();
     assert_eq!(told, ["H0206 1:22 modell", "H0206 1:38 colour"]);
     assert_eq!(diagnostics[0].help.as_deref(), Some("did you mean `model`?"));

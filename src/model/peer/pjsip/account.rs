@@ -1,6 +1,7 @@
 //! One endpoint with its auth, AOR and transport → one peer, and what keeps a phone from using it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::super::codecs::{self, Codecs};
 use super::super::options;
@@ -38,7 +39,7 @@ impl<'o, 'a> Account<'o, 'a> {
     }
 
     /// The peer, as Asterisk has it.
-    pub(super) fn peer(&self, tag: Option<Tag>) -> Peer {
+    pub(super) fn peer(&self, tag: Option<Arc<Tag>>) -> Peer {
         let endpoint = self.endpoint;
         let name = endpoint.name.clone().into_owned();
         let user = self.auth.map(|auth| auth.text("username").to_owned());
@@ -47,19 +48,19 @@ impl<'o, 'a> Account<'o, 'a> {
             auth_user: user.filter(|user| *user != name),
             name: Spanned::new(name, endpoint.span),
             tech: Tech::Pjsip,
-            registrar: Some(registrar),
+            registrar: Some(Arc::new(registrar)),
             tag,
             kind: Kind::Friend,
             dynamic: self.aor.is_some_and(|aor| aor.number("max_contacts", 0) > 0),
             secret: self.auth.and_then(secret),
             md5secret: self.auth.and_then(digest_only),
             caller: callerid::parse(endpoint.text("callerid")),
-            codecs: codecs_of(endpoint).into_iter().map(str::to_owned).collect(),
+            codecs: codecs_of(endpoint).into(),
             dtmf: dtmf(endpoint.text("dtmf_mode")),
             mailboxes: self.mailboxes(),
             vmexten: self.vmexten(),
             nat: nat(endpoint),
-            language: endpoint.text("language").to_owned(),
+            language: endpoint.text("language").into(),
             transport,
             places: self.places(),
         }
@@ -97,11 +98,11 @@ impl<'o, 'a> Account<'o, 'a> {
         if own.is_empty() { self.aor.map(of).unwrap_or_default() } else { own }
     }
 
-    fn vmexten(&self) -> Option<String> {
+    fn vmexten(&self) -> Option<Arc<str>> {
         let own = [Some(self.endpoint), self.aor].into_iter().flatten();
         let texts = own.map(|object| object.text("voicemail_extension"));
         let default = self.all.global().map(|global| global.text("default_voicemail_extension"));
-        texts.chain(default).find(|text| !text.is_empty()).map(str::to_owned)
+        texts.chain(default).find(|text| !text.is_empty()).map(Arc::from)
     }
 
     fn registrar(&self) -> (Registrar, Transport) {

@@ -22,6 +22,7 @@ mod tests;
 pub use codes::CODES;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use self::account::Account;
 use self::keys::Type;
@@ -41,7 +42,7 @@ pub struct PjsipReading {
     pub registrar: Registrar,
     /// Every endpoint that Asterisk has, tagged or not: those of pjsip.conf in their order, then
     /// those of the wizard.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<Arc<Peer>>,
     /// Tags that stand where no line can come of them: their phones are held back.
     pub refused: Vec<Refused>,
     /// What is wrong with tagged endpoints.
@@ -55,8 +56,8 @@ pub struct PjsipReading {
 pub fn from_pjsip(
     pjsip: &Conf,
     wizard: Option<&Conf>,
-    tags_of_pjsip: &[Option<Tag>],
-    tags_of_wizard: &[Option<Tag>],
+    tags_of_pjsip: &[Option<Arc<Tag>>],
+    tags_of_wizard: &[Option<Arc<Tag>>],
 ) -> PjsipReading {
     let all = All::read(pjsip, wizard);
     let mut found = tags::find(&all, (pjsip, tags_of_pjsip), wizard.map(|w| (w, tags_of_wizard)));
@@ -67,7 +68,7 @@ pub fn from_pjsip(
     };
     let peers = all.of(Type::Endpoint).iter().map(|endpoint| {
         let tag = found.of(&endpoint.name);
-        reading.peer(&Account::of(endpoint, &all), tag)
+        Arc::new(reading.peer(&Account::of(endpoint, &all), tag))
     });
     let peers = peers.collect();
     let Reading { mut refused, diagnostics, .. } = reading;
@@ -84,7 +85,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn peer(&mut self, account: &Account<'_, '_>, tag: Option<Tag>) -> Peer {
+    fn peer(&mut self, account: &Account<'_, '_>, tag: Option<Arc<Tag>>) -> Peer {
         if let Some(tag) = &tag {
             if let Some(trouble) = account.unusable() {
                 let reason = trouble.message.clone();

@@ -1,6 +1,7 @@
 //! Which phone each endpoint belongs to: from the comments of its sections and from keys.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::super::Refused;
 use super::super::keyed::{self, Notes, Pair};
@@ -13,14 +14,14 @@ use crate::model::tag::Tag;
 
 /// The tags by endpoint, and what is wrong with them.
 pub(super) struct Found {
-    tags: HashMap<String, Tag>,
+    tags: HashMap<String, Arc<Tag>>,
     pub(super) refused: Vec<Refused>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl Found {
     /// The tag of an endpoint.
-    pub(super) fn of(&self, endpoint: &str) -> Option<Tag> {
+    pub(super) fn of(&self, endpoint: &str) -> Option<Arc<Tag>> {
         self.tags.get(endpoint).cloned()
     }
 }
@@ -28,8 +29,8 @@ impl Found {
 /// Finds all tags.
 pub(super) fn find(
     all: &All<'_>,
-    pjsip: (&Conf, &[Option<Tag>]),
-    wizards: Option<(&Conf, &[Option<Tag>])>,
+    pjsip: (&Conf, &[Option<Arc<Tag>>]),
+    wizards: Option<(&Conf, &[Option<Arc<Tag>>])>,
 ) -> Found {
     let mut search = Search::new(all);
     for (section, tag) in tagged(pjsip) {
@@ -52,9 +53,9 @@ pub(super) fn find(
 }
 
 fn tagged<'c>(
-    (conf, tags): (&'c Conf, &'c [Option<Tag>]),
+    (conf, tags): (&'c Conf, &'c [Option<Arc<Tag>>]),
 ) -> impl Iterator<Item = (&'c Section, &'c Tag)> {
-    conf.sections.iter().zip(tags).filter_map(|(section, tag)| Some((section, tag.as_ref()?)))
+    conf.sections.iter().zip(tags).filter_map(|(section, tag)| Some((section, tag.as_deref()?)))
 }
 
 struct Search<'o, 'a> {
@@ -169,7 +170,7 @@ impl<'o, 'a> Search<'o, 'a> {
         for endpoint in order {
             let group = groups.remove(&endpoint).unwrap_or_default();
             match keyed::merge(group.iter().cloned()) {
-                Ok(Some(tag)) => drop(tags.insert(endpoint, tag)),
+                Ok(Some(tag)) => drop(tags.insert(endpoint, Arc::new(tag))),
                 Ok(None) => {}
                 Err(two) => {
                     self.refused.extend(keyed::refused(group.iter()));

@@ -31,7 +31,7 @@ fn only(text: &str) -> Peer {
     let (read, reading) = read(text);
     assert_eq!(read.short(&reading.diagnostics), [""; 0], "{text}");
     assert_eq!((reading.peers.len(), reading.refused.len()), (1, 0), "{text}");
-    reading.peers.into_iter().next().unwrap()
+    Peer::clone(&reading.peers[0])
 }
 
 /// What is told, and how many phones are held back.
@@ -76,7 +76,7 @@ fn an_endpoint_with_auth_aor_and_transport_is_a_peer() {
     assert_eq!((peer.name.as_str(), peer.tech, peer.dynamic), ("101", Tech::Pjsip, true));
     assert_eq!((peer.auth_user, peer.secret.unwrap().reveal()), (None, "geheim"));
     assert_eq!((peer.caller.name.as_str(), peer.caller.number.as_str()), ("Ada", "101"));
-    assert_eq!((peer.codecs.join("|"), peer.language.as_str()), ("ulaw|alaw".into(), "de"));
+    assert_eq!((peer.codecs.join("|"), &*peer.language), ("ulaw|alaw".into(), "de"));
     assert_eq!(peer.mailboxes, ["101@default", "7@x"]);
     assert_eq!((peer.vmexten.as_deref(), peer.dtmf), (Some("*97"), Dtmf::Rfc2833));
     let nat = Nat { force_rport: true, auto_force_rport: false, comedia: true };
@@ -169,7 +169,7 @@ fn the_last_value_counts_but_codecs_add_up() {
         "allow=!all,ulaw\nALLOW=g722\ndisallow=ulaw\nlanguage=de\nLanguage=fr\nauth=a101\n",
     );
     let peer = only(&text);
-    assert_eq!((peer.codecs.join("|").as_str(), peer.language.as_str()), ("g722", "fr"));
+    assert_eq!((peer.codecs.join("|").as_str(), &*peer.language), ("g722", "fr"));
 }
 
 #[test]
@@ -390,8 +390,8 @@ fn a_mac_key_in_a_template_ties_nothing() {
 fn keys_of_chan_sip_tie_a_phone() {
     let check = |text: &str, expected: &[Option<&str>], told: &[&str]| {
         let read = testing::read(text);
-        let keyed = keyed_tags(&read.conf, &read.tags);
-        let show = |tag: &Option<Tag>| {
+        let keyed = keyed_tags(&read.conf, read.tags.clone());
+        let show = |tag: &Option<Arc<Tag>>| {
             tag.as_ref().map(|t| format!("{}/{:?}", t.mac.value, t.line.as_ref().map(|l| l.value)))
         };
         let shown: Vec<_> = keyed.tags.iter().map(show).collect();

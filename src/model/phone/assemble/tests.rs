@@ -25,7 +25,7 @@ fn assemble_with(tags: &[&str], site: &Site) -> (Assembly, Vec<String>) {
     let read = testing::read(&sip(tags));
     let reading = from_sip(&read.conf, &read.tags);
     assert_eq!(read.short(&reading.diagnostics), [""; 0]);
-    let assembly = assemble(reading.peers, &reading.refused, &models(), site);
+    let assembly = assemble(&reading.peers, &reading.refused, &models(), site);
     let texts = read.short(&assembly.diagnostics);
     (assembly, texts)
 }
@@ -85,7 +85,7 @@ fn default_model_of_the_family_comes_before_the_guess() {
         assemble_with(&[A], &site)
     };
     let (assembly, _) = set("7960");
-    assert_eq!(assembly.phones.values().next().unwrap().model, "7960");
+    assert_eq!(&*assembly.phones.values().next().unwrap().model, "7960");
     let (assembly, texts) = set("7961");
     assert_eq!(texts, ["sip.conf:1:1: error[H0423]: no family knows the model 7961"]);
     assert_eq!(assembly.held.len(), 1);
@@ -184,7 +184,7 @@ fn a_refused_tag_holds_its_phone_and_no_other() {
     let text = sip(&[A, A, "00:18:b9:00:00:02"]).replacen("friend", "user", 1);
     let read = testing::read(&text);
     let reading = from_sip(&read.conf, &read.tags);
-    let assembly = assemble(reading.peers, &reading.refused, &models(), &Site::default());
+    let assembly = assemble(&reading.peers, &reading.refused, &models(), &Site::default());
     let held: Vec<_> = assembly.held.iter().map(|(mac, why)| format!("{mac}: {why}")).collect();
     assert_eq!(held, ["00:18:b9:00:00:01: the peer 101 is of type user and cannot register"]);
     assert_eq!((assembly.phones.len(), assembly.diagnostics.len()), (1, 0));
