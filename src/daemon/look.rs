@@ -321,3 +321,6 @@ static MORE: Code = Code {
     explain: "`handset status` shows the first 500 messages, errors first. `handset check` shows all of them, \
               `handset check --short` one to a line.",
 };
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 /// Reads tried at most: a file that never rests is read all the same, and said to be unsettled.
 const TRIES: u32 = 10;
 
-/// A file changed less than this ago may be in the middle of its save, and times on disk move in
-/// steps of some milliseconds: two writes within a step look like one.
-const SETTLE: Duration = Duration::from_millis(20);
+/// A file changed less than this ago may be in the middle of its save: writers rewrite files in steps
+/// (asterisk-conf.md §1.8). Times on disk move in steps of some milliseconds, too: two writes within one
+/// look like one. Most of it passes while the files are read.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// How the files looked just before they were read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

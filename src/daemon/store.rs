@@ -2,6 +2,8 @@
 //! was decided once for the site. Lost state means "unknown".
 
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -146,7 +148,8 @@ impl Store {
 
     fn put_generation(&mut self, batch: &mut Batch, newest: &Generation) {
         let saved = self.saved.clone();
-        let moved = changes(&saved.newest.phones, &newest.phones);
+        let mut moved = changes(&saved.newest.phones, &newest.phones);
+        moved.retain(|m| m.old != m.new);
         for Moved { mac, old, new } in &moved {
             match new {
                 Some(part) => {

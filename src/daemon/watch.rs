@@ -42,7 +42,8 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            quiet: Duration::from_millis(50),
+            // The wait for a save to end is the reader's, who reads meanwhile (see `stable`).
+            quiet: Duration::from_millis(10),
             latest: Duration::from_secs(1),
             rescan: Duration::from_secs(30),
         }

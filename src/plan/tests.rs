@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::generation::{Generation, LinePart, PhonePart};
 use super::intents::Intents;
 use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
-use super::offer::{Offer, offer};
+use super::offer::{Offer, Parts, changes, offer};
 use super::reconcile::{Action, Pace, fulfilled, reconcile};
 use super::standing::{Rules, State, standing};
 use crate::base::{Body, Digest, FileName, Key, Mac, Time};
@@ -462,4 +462,20 @@ fn an_expiry_that_rose_tells_of_a_lost_event() {
     let proved = |peer: &str| desk.observed.peers[peer].registered.is_some_and(|r| r >= looked);
     assert!(!proved(&peer(1, 1)), "it only ran down");
     assert!(proved(&peer(1, 2)));
+}
+
+#[test]
+fn only_parts_that_are_not_the_very_same_have_moved() {
+    let (one, two, three) = (part(1, "a", "s"), part(2, "a", "s"), part(3, "a", "s"));
+    let parts = |all: &[&Arc<PhonePart>]| -> Parts {
+        all.iter().map(|part| (part.mac, (*part).clone())).collect()
+    };
+    let (old, new) = (parts(&[&one, &two]), parts(&[&two, &three]));
+    let moved: Vec<_> =
+        changes(&old, &new).iter().map(|m| (m.mac, m.old.is_some(), m.new.is_some())).collect();
+    assert_eq!(moved, [(mac(1), true, false), (mac(3), false, true)]);
+    assert!(changes(&new, &new.clone()).is_empty());
+    let again = parts(&[&part(2, "b", "s"), &three]);
+    assert_eq!(changes(&new, &again).len(), 1);
+    assert_eq!(changes(&Parts::new(), &new).len(), 2);
 }
