@@ -1,5 +1,6 @@
 //! Reading Asterisk's language: bytes → sections with everything inherited, for sites of 1,000 to
-//! 100,000 peers, with the memory that it takes, and the tags of all sections.
+//! 100,000 peers, with the memory that it takes; and from there to tags, peers, lints and phones, with
+//! the daemon's allocator.
 
 #[path = "../tests/tools/sipconf.rs"]
 mod sipconf;
@@ -11,11 +12,16 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
 use handset::base::Sources;
 use handset::conf::{Conf, Memory, fingerprint, read};
-use handset::model::tag::attach;
+use handset::model::lint::lint;
+use handset::model::peer::{SipReading, from_sip, keyed_tags};
+use handset::model::phone::{ModelFacts, assemble};
+use handset::model::site::Site;
+use handset::model::tag::{Tags, attach};
+use mimalloc::MiMalloc;
 use sipconf::Shape;
 
 #[global_allocator]
-static ALLOC: AllocProfiler = AllocProfiler::system();
+static ALLOC: AllocProfiler<MiMalloc> = AllocProfiler::new(MiMalloc);
 
 const PEERS: [usize; 3] = [1_000, 20_000, 100_000];
 
@@ -60,14 +66,55 @@ fn over_500_includes(bencher: Bencher<'_, '_>, peers: usize) {
     reading(bencher, peers, Shape::Includes(500));
 }
 
+/// A site that is read, with templates.
+struct Whole {
+    conf: Conf,
+    tags: Tags,
+    reading: SipReading,
+}
+
+fn whole(peers: usize) -> Whole {
+    let conf = conf(&mut site(peers, Shape::Templates).0);
+    let tags = attach(&conf).0;
+    let reading = from_sip(&conf, &tags);
+    assert!(reading.peers.len() == peers && reading.refused.is_empty());
+    Whole { conf, tags, reading }
+}
+
+fn step<T>(bencher: Bencher<'_, '_>, peers: usize, step: impl Fn(&Whole) -> T) {
+    let whole = whole(peers);
+    bencher.counter(ItemsCount::new(peers)).bench_local(|| step(&whole));
+}
+
 #[divan::bench(args = PEERS, sample_count = 10)]
 fn tags(bencher: Bencher<'_, '_>, peers: usize) {
-    let conf = conf(&mut site(peers, Shape::Templates).0);
-    bencher.counter(ItemsCount::new(peers)).bench_local(|| attach(&conf));
+    step(bencher, peers, |whole| attach(&whole.conf));
+}
+
+#[divan::bench(args = PEERS, sample_count = 10)]
+fn tags_of_keys(bencher: Bencher<'_, '_>, peers: usize) {
+    step(bencher, peers, |whole| keyed_tags(&whole.conf, whole.tags.clone()));
+}
+
+#[divan::bench(args = PEERS, sample_count = 10)]
+fn peers(bencher: Bencher<'_, '_>, peers: usize) {
+    step(bencher, peers, |whole| from_sip(&whole.conf, &whole.tags));
+}
+
+#[divan::bench(args = PEERS, sample_count = 10)]
+fn lints(bencher: Bencher<'_, '_>, peers: usize) {
+    step(bencher, peers, |whole| lint(&whole.conf, &whole.tags, &whole.reading.peers));
+}
+
+#[divan::bench(args = PEERS, sample_count = 10)]
+fn phones(bencher: Bencher<'_, '_>, peers: usize) {
+    let facts =
+        |model: &str, lines| ModelFacts { family: "cisco-79x0".into(), model: model.into(), lines };
+    let (models, settings) = ([facts("7940", 2), facts("7960", 6)], Site::default());
+    step(bencher, peers, |whole| assemble(&whole.reading.peers, &[], &models, &settings));
 }
 
 #[divan::bench(args = PEERS, sample_count = 10)]
 fn fingerprints(bencher: Bencher<'_, '_>, peers: usize) {
-    let conf = conf(&mut site(peers, Shape::Templates).0);
-    bencher.counter(ItemsCount::new(peers)).bench_local(|| fingerprint(&conf));
+    step(bencher, peers, |whole| fingerprint(&whole.conf));
 }

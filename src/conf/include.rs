@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -74,7 +75,7 @@ pub(super) struct Chain {
 /// The file being read.
 pub(super) struct Current<'b> {
     id: FileId,
-    bytes: &'b Bytes,
+    bytes: &'b Arc<Bytes>,
     /// Comments alone on their line that wait for what comes next.
     pub(super) pending: Vec<usize>,
     pub(super) top: bool,
@@ -208,7 +209,7 @@ impl Reader<'_> {
         loaded
     }
 
-    fn open(&mut self, path: &Path, top: bool, at: Option<Span>) -> Option<(FileId, Bytes)> {
+    fn open(&mut self, path: &Path, top: bool, at: Option<Span>) -> Option<(FileId, Arc<Bytes>)> {
         if self.opened >= FILES {
             self.too_much(at, format!("this include would be the file number {}", FILES + 1));
             return None;
@@ -231,7 +232,7 @@ impl Reader<'_> {
             self.say(located(Diagnostic::note(&codes::AGAIN, text), at));
         }
         let id = self.sources.add(path, bytes);
-        Some((id, self.sources.get(id).bytes.clone()))
+        Some((id, Arc::new(self.sources.get(id).bytes.clone())))
     }
 
     fn unreadable(&mut self, path: &Path, top: bool, at: Option<Span>, error: &std::io::Error) {

@@ -19,6 +19,10 @@ impl Reader<'_> {
         chunk: &Chunk<'_>,
         text: &[u8],
     ) -> Result<(), Abandon> {
+        if chain.blocks.passes(text) {
+            let live = View::of(text, chunk.column).trim();
+            return self.live(file, chain, chunk.line, live, None);
+        }
         let scanned = match chain.blocks.scan(chunk, text) {
             Ok(scanned) => scanned,
             Err(hang) => {
@@ -39,6 +43,18 @@ impl Reader<'_> {
             );
             return Err(Abandon);
         }
+        self.live(file, chain, chunk.line, live, comment)
+    }
+
+    /// What is live of a line, which may be nothing, and its comment.
+    fn live(
+        &mut self,
+        file: &mut Current<'_>,
+        chain: &mut Chain,
+        line: Line<'_>,
+        live: View<'_>,
+        comment: Option<Comment>,
+    ) -> Result<(), Abandon> {
         if live.bytes.is_empty() {
             if let Some(comment) = comment {
                 file.pending.push(self.comments.len());
@@ -50,7 +66,7 @@ impl Reader<'_> {
             self.comments.push(comment);
             self.comments.len() - 1
         });
-        let place = self.item(file, chain, chunk.line, live).inspect_err(|_| {
+        let place = self.item(file, chain, line, live).inspect_err(|_| {
             // What stands on a line that Asterisk chokes on is tied to nothing.
             if slot.is_some_and(|slot| slot + 1 == self.comments.len()) {
                 self.comments.pop();
@@ -304,6 +320,6 @@ fn comment(chunk: &Chunk<'_>, text: &[u8], at: usize) -> Comment {
     let end = text.iter().rposition(|b| !matches!(b, b'\n' | b'\r')).map_or(at, |last| last + 1);
     let (from, to) = (chunk.column + at, chunk.column + end);
     let line = chunk.line;
-    let bytes = line.bytes.slice(line.start + from..line.start + to);
-    Comment { span: line.span(from..to), text: Text::new(bytes), place: Place::Alone }
+    let text = Text::part(line.bytes, line.start + from..line.start + to);
+    Comment { span: line.span(from..to), text, place: Place::Alone }
 }

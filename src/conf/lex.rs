@@ -1,6 +1,7 @@
 //! Bytes → lines → live text and comments (reference: Asterisk's `main/config.c`).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -22,7 +23,7 @@ pub(super) fn narrow(number: usize) -> u32 {
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     pub(super) file: FileId,
-    pub(super) bytes: &'a Bytes,
+    pub(super) bytes: &'a Arc<Bytes>,
     /// From 1.
     pub(super) number: u32,
     /// Offset of the physical line's first byte in the file.
@@ -57,11 +58,12 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(file: FileId, bytes: &'a Bytes) -> Self {
+    pub(super) fn new(file: FileId, bytes: &'a Arc<Bytes>) -> Self {
         Self { at: 0, line: Line { file, bytes, number: 1, start: 0 } }
     }
 
     /// The next buffer full, as C sees it: cut at a NUL.
+    #[inline]
     fn fill(&mut self) -> Option<&'a [u8]> {
         let rest = self.line.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let window = &rest[..rest.len().min(CHUNK)];
@@ -84,6 +86,8 @@ fn overflows(text: &[u8]) -> bool {
 impl<'a> Iterator for Lexer<'a> {
     type Item = Chunk<'a>;
 
+    // Called for each line: not to be copied through memory.
+    #[inline]
     fn next(&mut self) -> Option<Chunk<'a>> {
         let (line, column) = (self.line, self.at - self.line.start);
         let text = self.fill()?;
@@ -138,6 +142,11 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
+    /// Whether all of a line is live: [`Blocks::scan`] would find nothing in it.
+    pub(super) fn passes(&self, text: &[u8]) -> bool {
+        self.depth == 0 && memchr(b';', text).is_none()
+    }
+
     /// The left-to-right scan over the `;` of one line.
     pub(super) fn scan(&mut self, chunk: &Chunk<'_>, text: &[u8]) -> Result<Scanned, Hang> {
         let mut out = Scanned::default();
@@ -217,7 +226,7 @@ impl Joined {
         let first = parts.first.unwrap_or_default();
         if parts.more.is_empty() {
             let from = column + first.start;
-            return View { bytes: &text[first], columns: Columns::From(from) };
+            return View::of(&text[first], from);
         }
         self.bytes.clear();
         self.columns.clear();
@@ -243,6 +252,11 @@ enum Columns<'a> {
 }
 
 impl<'a> View<'a> {
+    /// A text that stands in the line from this column on.
+    pub(super) fn of(bytes: &'a [u8], column: usize) -> Self {
+        Self { bytes, columns: Columns::From(column) }
+    }
+
     pub(super) fn part(self, range: Range<usize>) -> Self {
         let columns = match self.columns {
             Columns::From(start) => Columns::From(start + range.start),
@@ -288,7 +302,7 @@ impl<'a> View<'a> {
         match self.columns() {
             None => Text::default(),
             Some(at) if at.len() == self.bytes.len() => {
-                Text::new(line.bytes.slice(line.start + at.start..line.start + at.end))
+                Text::part(line.bytes, line.start + at.start..line.start + at.end)
             }
             Some(_) => Text::from(self.bytes),
         }

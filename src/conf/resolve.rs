@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::iter;
 
 use bytes::Bytes;
@@ -52,7 +52,9 @@ pub(super) struct Store {
     pub(super) current: Option<usize>,
     /// What else is known of each of them.
     slots: Vec<Slot>,
-    named: HashMap<Folded, Same>,
+    /// By the hashes of their names: growing then does not look at all names again.
+    named: HashMap<u64, Same>,
+    hasher: RandomState,
     joined: Joined,
     entries: usize,
     inherited: usize,
@@ -65,34 +67,14 @@ pub(super) struct Store {
 struct Slot {
     /// What its heirs get, until it changes.
     heritage: Option<Lineage>,
-    /// The next one of the same name.
+    /// The next one whose name has the same hash.
     next: Option<usize>,
 }
 
-/// The first and the last section of one name.
+/// The first and the last section whose names have the same hash.
 struct Same {
     first: usize,
     last: usize,
-}
-
-/// A section's name: its case does not count.
-struct Folded(Text);
-
-impl PartialEq for Folded {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_bytes().eq_ignore_ascii_case(other.0.as_bytes())
-    }
-}
-
-impl Eq for Folded {}
-
-impl Hash for Folded {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut small = [0; NAME];
-        let bytes = self.0.as_bytes();
-        small.iter_mut().zip(bytes).for_each(|(to, from)| *to = from.to_ascii_lowercase());
-        state.write(&small[..bytes.len().min(NAME)]);
-    }
 }
 
 /// What a header's options act on: the section that it begins, or one found by `(+)`.
@@ -108,6 +90,7 @@ impl Store {
             current: None,
             slots: Vec::new(),
             named: HashMap::new(),
+            hasher: RandomState::new(),
             joined: Joined::default(),
             entries: 0,
             inherited: 0,
@@ -136,7 +119,7 @@ impl Store {
             match option.bytes {
                 b"!" => self.target(&mut target).template = true,
                 [b'+', filter @ ..] => {
-                    target = self.append_to(target, name.text(line), filter, span)?;
+                    target = self.append_to(target, name.bytes, filter, span)?;
                 }
                 _ => self.inherit(&mut target, option.text(line), span)?,
             }
@@ -154,7 +137,7 @@ impl Store {
         if let Some(last) = self.sections.last_mut() {
             last.entries.shrink();
         }
-        match self.named.entry(Folded(section.name.clone())) {
+        match self.named.entry(self.hash(section.name.as_bytes())) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(Same { first: index, last: index });
             }
@@ -177,21 +160,38 @@ impl Store {
     }
 
     /// The first section of this name for which `filter` holds; an empty name is any section's.
-    fn find(&mut self, name: Text, filter: &Filter) -> Result<Option<usize>, Exhausted> {
-        let Self { sections, fuel, named, slots, .. } = self;
-        if name.is_empty() {
-            return first(0..sections.len(), sections, filter, fuel);
-        }
-        let of_name = named.get(&Folded(name)).map(|same| same.first);
-        let candidates = iter::successors(of_name, |at| slots[*at].next);
-        first(candidates, sections, filter, fuel)
+    fn find(&mut self, name: &[u8], filter: &Filter) -> Result<Option<usize>, Exhausted> {
+        let mut fuel = self.fuel;
+        let found = if name.is_empty() {
+            first(0..self.sections.len(), &self.sections, filter, &mut fuel)
+        } else {
+            first(self.named(name), &self.sections, filter, &mut fuel)
+        };
+        self.fuel = fuel;
+        found
+    }
+
+    /// The sections of this name, in order. Its case does not count.
+    fn named(&self, name: &[u8]) -> impl Iterator<Item = usize> {
+        let of_hash = self.named.get(&self.hash(name)).map(|same| same.first);
+        iter::successors(of_hash, |at| self.slots[*at].next)
+            .filter(move |at| self.sections[*at].name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Names are cut to what fits here; longer ones are nobody's.
+    fn hash(&self, name: &[u8]) -> u64 {
+        let mut small = [0; NAME];
+        let small = &mut small[..name.len().min(NAME)];
+        small.copy_from_slice(&name[..small.len()]);
+        small.make_ascii_lowercase();
+        self.hasher.hash_one(small)
     }
 
     /// `(+…)`: what the header had inherited moves to the end of the section found.
     fn append_to(
         &mut self,
         target: Target,
-        name: Text,
+        name: &[u8],
         filter: &[u8],
         span: Span,
     ) -> Result<Target, Refusal> {
@@ -208,7 +208,7 @@ impl Store {
 
     /// Copies the values that the base has now.
     fn inherit(&mut self, target: &mut Target, name: Text, span: Span) -> Result<(), Refusal> {
-        let Some(base) = self.any(&name) else {
+        let Some(base) = self.any(name.as_bytes()) else {
             return Err(Refusal::NoBase(name, span));
         };
         if matches!(target, Target::Old(index) if *index == base)
@@ -263,11 +263,11 @@ impl Store {
     }
 
     /// The first section of this name, a template or not; an empty name is any section's.
-    fn any(&self, name: &Text) -> Option<usize> {
+    fn any(&self, name: &[u8]) -> Option<usize> {
         if name.is_empty() {
             return (!self.sections.is_empty()).then_some(0);
         }
-        self.named.get(&Folded(name.clone())).map(|same| same.first)
+        self.named(name).next()
     }
 
     /// `name = value`.

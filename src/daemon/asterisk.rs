@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use super::disk::Disk;
 use crate::base::{Diagnostic, Level, Sources, Tech, hex};
@@ -31,6 +32,7 @@ struct Top {
     tech: Tech,
     path: PathBuf,
     conf: Conf,
+    fingerprint: [u8; 32],
 }
 
 /// The files to read: what the settings say.
@@ -59,19 +61,18 @@ pub fn read(tops: Vec<(Tech, PathBuf)>, disk: &mut Disk, sources: &mut Sources) 
     };
     for (tech, path) in tops {
         let conf = load(&path);
-        match tech {
-            _ if conf.status == Status::Missing => {}
-            Tech::Sip => all.sip(&conf),
+        let top = match tech {
+            _ if conf.status == Status::Missing => Top::new(tech, path, conf, |_| ()),
+            Tech::Sip => Top::new(tech, path, conf, |conf| all.sip(conf)),
             Tech::Pjsip => {
-                let wizard = load(&path.with_file_name("pjsip_wizard.conf"));
-                all.pjsip(&conf, (wizard.status != Status::Missing).then_some(&wizard));
-                if wizard.status != Status::Missing {
-                    let path = path.with_file_name("pjsip_wizard.conf");
-                    all.tops.push(Top { tech, path, conf: wizard });
-                }
+                let beside = path.with_file_name("pjsip_wizard.conf");
+                let wizard = Some(load(&beside)).filter(|conf| conf.status != Status::Missing);
+                let top = Top::new(tech, path, conf, |conf| all.pjsip(conf, wizard.as_ref()));
+                all.tops.extend(wizard.map(|conf| Top::new(tech, beside, conf, |_| ())));
+                top
             }
-        }
-        all.tops.push(Top { tech, path, conf });
+        };
+        all.tops.push(top);
     }
     if all.tops.iter().all(|top| top.conf.status == Status::Missing) {
         let missing = all.tops.first().map(|top| top.conf.diagnostics.clone());
@@ -147,7 +148,7 @@ impl Asterisk {
     /// The identity of what the files say; white space and comments do not count.
     pub fn fingerprint(&self) -> String {
         let there = self.tops.iter().filter(|top| top.conf.status != Status::Missing);
-        there.map(|top| hex::encode(&conf::fingerprint(&top.conf))).collect::<Vec<_>>().join(":")
+        there.map(|top| hex::encode(&top.fingerprint)).collect::<Vec<_>>().join(":")
     }
 
     /// Why Asterisk would load none of it: a file that it rejects, or one that is gone although phones
@@ -184,6 +185,19 @@ impl Asterisk {
 }
 
 impl Top {
+    /// Finds out the identity of a file while `make` makes peers of it.
+    fn new(tech: Tech, path: PathBuf, conf: Conf, make: impl FnOnce(&Conf)) -> Self {
+        let fingerprint = thread::scope(|scope| {
+            let beside = || conf::fingerprint(&conf);
+            let beside = thread::Builder::new().spawn_scoped(scope, beside);
+            make(&conf);
+            // Without a thread it takes longer.
+            let found = beside.ok().and_then(|thread| thread.join().ok());
+            found.unwrap_or_else(|| conf::fingerprint(&conf))
+        });
+        Self { tech, path, conf, fingerprint }
+    }
+
     fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }

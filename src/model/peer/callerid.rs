@@ -49,6 +49,9 @@ fn until(text: &str, end: char) -> &str {
 
 /// A backslash makes the next character plain; at the end it vanishes.
 fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -62,6 +65,9 @@ fn unescape(text: &str) -> String {
 
 /// Takes ` `, `(`, `)`, every `-` outside of `[…]` and every `.` but a last one out of a number.
 fn shrink(text: &str) -> String {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut brackets = 0_i32;
     let mut chars = text.chars().peekable();

@@ -122,7 +122,7 @@ pub fn from_sip(conf: &Conf, tags: &[Option<Arc<Tag>>]) -> SipReading {
     let general = general::read(conf.sections.iter().find(is_general));
     let mut reading = Reading::new(&general.defaults, conf.sections.len());
     for (section, tag) in conf.sections.iter().zip(tags.iter().chain(std::iter::repeat(&None))) {
-        reading.section(section, tag.as_ref());
+        reading.section((section, tag.as_ref()));
     }
     let bad = general.bad_addresses.iter().map(|span| bad_address(*span));
     let mut result = reading.finish(general.registrar.clone());
@@ -131,12 +131,21 @@ pub fn from_sip(conf: &Conf, tags: &[Option<Arc<Tag>>]) -> SipReading {
     result
 }
 
+/// A section with its tag.
+type Tagged<'a> = (&'a Section, Option<&'a Arc<Tag>>);
+
+/// The sections of one name, in their order.
+struct Group<'a> {
+    first: Tagged<'a>,
+    more: Vec<Tagged<'a>>,
+}
+
 struct Reading<'a> {
     defaults: &'a Defaults,
     /// What new peers are after the values that they inherit.
     stems: Lineages<'a, Option<Draft>>,
     shelf: Shelf,
-    drafts: Vec<Draft>,
+    groups: Vec<Group<'a>>,
     /// Names in lower case: chan_sip compares them without case.
     names: HashMap<Cow<'a, [u8]>, usize>,
     peers: Vec<Arc<Peer>>,
@@ -152,7 +161,7 @@ impl<'a> Reading<'a> {
             defaults,
             stems: Lineages::default(),
             shelf: Shelf::default(),
-            drafts: Vec::with_capacity(most),
+            groups: Vec::with_capacity(most),
             names: HashMap::with_capacity(most),
             peers: Vec::with_capacity(most),
             refused: Vec::new(),
@@ -161,7 +170,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn section(&mut self, section: &'a Section, tag: Option<&Arc<Tag>>) {
+    fn section(&mut self, (section, tag): Tagged<'a>) {
         if section.template {
             return;
         }
@@ -171,14 +180,22 @@ impl<'a> Reading<'a> {
             }
             return;
         }
-        let index = *self.names.entry(lower(section)).or_insert(self.drafts.len());
-        if index == self.drafts.len() {
-            let draft = self.fresh(section);
-            self.drafts.push(draft);
-        } else {
-            self.drafts[index].apply(section, self.defaults, &mut self.shelf);
+        let index = *self.names.entry(lower(section)).or_insert(self.groups.len());
+        match self.groups.get_mut(index) {
+            Some(group) => group.more.push((section, tag)),
+            None => self.groups.push(Group { first: (section, tag), more: Vec::new() }),
         }
-        self.drafts[index].tags.extend(tag.cloned());
+    }
+
+    fn group(&mut self, group: Group<'a>) {
+        let (section, tag) = group.first;
+        let mut draft = self.fresh(section);
+        draft.tags.extend(tag.cloned());
+        for (section, tag) in group.more {
+            draft.apply(section, self.defaults, &mut self.shelf);
+            draft.tags.extend(tag.cloned());
+        }
+        self.draft(draft);
     }
 
     fn fresh(&mut self, section: &'a Section) -> Draft {
@@ -201,8 +218,8 @@ impl<'a> Reading<'a> {
     }
 
     fn finish(mut self, registrar: Registrar) -> SipReading {
-        for draft in std::mem::take(&mut self.drafts) {
-            self.draft(draft);
+        for group in std::mem::take(&mut self.groups) {
+            self.group(group);
         }
         let Self { peers, refused, diagnostics, .. } = self;
         SipReading { registrar, peers, refused, diagnostics }
@@ -210,14 +227,14 @@ impl<'a> Reading<'a> {
 
     fn draft(&mut self, mut draft: Draft) {
         let tags = std::mem::take(&mut draft.tags);
-        let tag = self.one_tag(&draft.name, &tags);
+        let tag = self.one_tag(&draft.name, tags);
         let slips = std::mem::take(&mut draft.slips);
         let kind_at = draft.type_span.unwrap_or(draft.span);
         let (host_at, codecs_at) = (draft.host_span, draft.codecs_span);
         let peer = draft.finish(tag, self.defaults);
-        if let Some(tag) = peer.tag.clone() {
+        if let Some(tag) = &peer.tag {
             if let Some(trouble) = unusable(&peer, kind_at, host_at) {
-                self.refuse(&tag, trouble);
+                self.refuse(tag, trouble);
             }
             slips.into_iter().for_each(|(span, slip)| self.slip(span, &slip));
             if peer.codecs.is_empty() {
@@ -228,9 +245,11 @@ impl<'a> Reading<'a> {
     }
 
     /// The tag of all sections of one name; two that differ refuse both phones.
-    fn one_tag(&mut self, name: &str, tags: &[Arc<Tag>]) -> Option<Arc<Tag>> {
+    fn one_tag(&mut self, name: &str, mut tags: Vec<Arc<Tag>>) -> Option<Arc<Tag>> {
         let (first, rest) = tags.split_first()?;
-        let Some(other) = rest.iter().find(|tag| *tag != first) else { return Some(first.clone()) };
+        let Some(other) = rest.iter().find(|tag| *tag != first) else {
+            return Some(tags.swap_remove(0));
+        };
         let message = format!("the peer {name} has two different tags");
         let trouble = Diagnostic::error(&TWO_TAGS, &message)
             .at(other.span())

@@ -120,8 +120,8 @@ fn whole(cursor: &mut Cursor<'_>, notes: &mut Vec<Diagnostic>) -> Result<Tag, Di
 fn mac(cursor: &mut Cursor<'_>) -> Result<Spanned<Mac>, Diagnostic> {
     let at = cursor.skip(|b| !blank(b));
     let token = &cursor.text[at.clone()];
-    let text = Text::from(token);
-    match text.chars().parse::<Mac>() {
+    let text = std::str::from_utf8(token).map_err(|_| MacError::Form);
+    match text.and_then(str::parse::<Mac>) {
         Ok(mac) => Ok(Spanned::new(mac, cursor.span(at))),
         Err(error @ (MacError::Zero | MacError::Group)) => {
             let help = "copy the MAC from the phone's label";
