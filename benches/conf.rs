@@ -17,11 +17,11 @@ use handset::model::peer::{SipReading, from_sip, keyed_tags};
 use handset::model::phone::{ModelFacts, assemble};
 use handset::model::site::Site;
 use handset::model::tag::{Tags, attach};
-use mimalloc::MiMalloc;
 use sipconf::Shape;
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static ALLOC: AllocProfiler<MiMalloc> = AllocProfiler::new(MiMalloc);
+static ALLOC: AllocProfiler<Jemalloc> = AllocProfiler::new(Jemalloc);
 
 const PEERS: [usize; 3] = [1_000, 20_000, 100_000];
 

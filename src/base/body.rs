@@ -94,11 +94,15 @@ impl<'a> Step<'a> {
     fn write(&self, to: &mut Vec<u8>) {
         for length in [self.keep, self.drop, self.put.len()] {
             let mut left = length;
-            while left >= 0x80 {
-                to.push(0x80 | (left & 0x7f) as u8);
+            loop {
+                let [low, ..] = left.to_le_bytes();
                 left >>= 7;
+                if left == 0 {
+                    to.push(low & 0x7f);
+                    break;
+                }
+                to.push(low | 0x80);
             }
-            to.push((left & 0x7f) as u8);
         }
         to.extend_from_slice(self.put);
     }
