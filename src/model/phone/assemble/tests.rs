@@ -189,3 +189,25 @@ fn a_refused_tag_holds_its_phone_and_no_other() {
     assert_eq!(held, ["00:18:b9:00:00:01: the peer 101 is of type user and cannot register"]);
     assert_eq!((assembly.phones.len(), assembly.diagnostics.len()), (1, 0));
 }
+
+#[test]
+fn a_phone_that_only_moved_in_its_file_is_the_same_and_has_the_same_hash() {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let phone = |text: &str| {
+        let read = testing::read(text);
+        let reading = from_sip(&read.conf, &read.tags);
+        let assembly = assemble(&reading.peers, &[], &models(), &Site::default());
+        let phone = assembly.phones.into_values().next().expect("a phone");
+        let mut hasher = DefaultHasher::new();
+        phone.hash(&mut hasher);
+        (phone, hasher.finish())
+    };
+    let text = sip(&[&format!("{A} model=7960 line=1 label=Hall")]);
+    let same = phone(&text);
+    assert_eq!(phone(&format!("; moved\n\n{text}")), same);
+    let template = "[t](!)\ntype=friend\nhost=dynamic\n";
+    let inherited = text.replace("[101]", "[101](t)").replace("type=friend\nhost=dynamic\n", "");
+    assert_eq!(phone(&format!("{template}{inherited}")), same);
+    let other = phone(&text.replace("secret=x", "secret=y"));
+    assert!(other.0 != same.0 && other.1 != same.1);
+}
