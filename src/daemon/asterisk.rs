@@ -1,5 +1,5 @@
-//! Asterisk's side of a look at the disk: sip.conf and pjsip.conf, whichever the site has, to the same
-//! peers.
+//! Asterisk's side of a look at the disk: sip.conf with users.conf, and pjsip.conf with its wizard's file,
+//! whichever the site has, to the same peers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,7 +63,13 @@ pub fn read(tops: Vec<(Tech, PathBuf)>, disk: &mut Disk, sources: &mut Sources) 
         let conf = load(&path);
         let top = match tech {
             _ if conf.status == Status::Missing => Top::new(tech, path, conf, |_| ()),
-            Tech::Sip => Top::new(tech, path, conf, |conf| all.sip(conf)),
+            Tech::Sip => {
+                let beside = path.with_file_name("users.conf");
+                let users = Some(load(&beside)).filter(|conf| conf.status != Status::Missing);
+                let top = Top::new(tech, path, conf, |conf| all.sip(conf, users.as_ref()));
+                all.tops.extend(users.map(|conf| Top::new(tech, beside, conf, |_| ())));
+                top
+            }
             Tech::Pjsip => {
                 let beside = path.with_file_name("pjsip_wizard.conf");
                 let wizard = Some(load(&beside)).filter(|conf| conf.status != Status::Missing);
@@ -95,19 +101,27 @@ fn nothing() -> Conf {
 }
 
 impl Asterisk {
-    fn sip(&mut self, conf: &Conf) {
+    fn sip(&mut self, conf: &Conf, users: Option<&Conf>) {
+        let tags = self.keyed(conf);
+        let user_tags = users.map(|users| self.keyed(users)).unwrap_or_default();
+        let users = users.map(|users| (users, &*user_tags));
+        let reading = peer::from_sip_and_users(conf, &tags, users);
+        self.registrar = reading.registrar;
+        self.peers.extend(reading.peers);
+        self.refused.extend(reading.refused);
+        self.diagnostics.extend(reading.diagnostics);
+        self.sip_tags = tags;
+    }
+
+    /// The tags of one of chan_sip's files, in comments and in keys.
+    fn keyed(&mut self, conf: &Conf) -> Tags {
         self.diagnostics.extend(conf.diagnostics.iter().cloned());
         let (tags, said) = tag::attach(conf);
         self.diagnostics.extend(said);
         let keyed = peer::keyed_tags(conf, tags);
         self.diagnostics.extend(keyed.diagnostics);
         self.refused.extend(keyed.refused);
-        let reading = peer::from_sip(conf, &keyed.tags);
-        self.registrar = reading.registrar;
-        self.peers.extend(reading.peers);
-        self.refused.extend(reading.refused);
-        self.diagnostics.extend(reading.diagnostics);
-        self.sip_tags = keyed.tags;
+        keyed.tags
     }
 
     fn pjsip(&mut self, conf: &Conf, wizard: Option<&Conf>) {
@@ -133,7 +147,7 @@ impl Asterisk {
     fn lints(&self) -> Vec<Diagnostic> {
         let nothing = nothing();
         let sip =
-            self.tops.iter().find(|top| top.tech == Tech::Sip).map_or(&nothing, |top| &top.conf);
+            self.tops.iter().rfind(|top| top.tech == Tech::Sip).map_or(&nothing, |top| &top.conf);
         let pjsip = self.tops.iter().filter(|top| top.tech == Tech::Pjsip);
         let mut found = lint::lint(sip, &self.sip_tags, &self.peers);
         found.extend(pjsip.flat_map(|top| lint::templates(&top.conf)));

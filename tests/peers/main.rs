@@ -9,15 +9,18 @@ use std::path::Path;
 use handset::base::Sources;
 use handset::conf;
 use handset::daemon::disk::Disk;
-use handset::model::peer::{CallerId, Dtmf, Kind, Peer, SipReading, Transport, from_sip};
+use handset::model::peer::{
+    CallerId, Dtmf, Kind, Peer, SipReading, Transport, from_sip_and_users,
+};
 use pbx::{Fields, Pbx};
 
-/// Our reading of the sip.conf that Asterisk has loaded.
+/// Our reading of the sip.conf and users.conf that Asterisk has loaded.
 fn reading(etc: &Path) -> SipReading {
     let mut sources = Sources::default();
-    let conf = conf::read(&etc.join("sip.conf"), etc, &mut Disk::new(), &mut sources);
+    let mut read = |name: &str| conf::read(&etc.join(name), etc, &mut Disk::new(), &mut sources);
+    let (conf, users) = (read("sip.conf"), read("users.conf"));
     assert_eq!(conf.status, conf::Status::Ok, "{:?}", conf.diagnostics);
-    from_sip(&conf, &[])
+    from_sip_and_users(&conf, &[], Some((&users, &[])))
 }
 
 fn yes(is: bool) -> String {
@@ -117,7 +120,8 @@ fn compare_registrar(read: &SipReading, pbx: &mut Pbx, wrong: &mut Vec<String>) 
 }
 
 /// Loads a sip.conf and compares every peer and the registrar.
-fn check(pbx: &mut Pbx, round: usize, text: &str) {
+fn check(pbx: &mut Pbx, round: usize, text: &str, users: &str) {
+    fs::write(pbx.etc.join("users.conf"), users).expect("write users.conf");
     let marker = format!("marker{round}");
     let bind = format!("udpbindaddr=127.0.0.1:{}\n", pbx.sip_port);
     let text = format!("{}\n[{marker}]\ntype=peer\n", text.replace("@BIND@\n", &bind));
@@ -140,12 +144,12 @@ fn check(pbx: &mut Pbx, round: usize, text: &str) {
 fn every_peer_is_what_a_real_asterisk_16_makes_of_it() {
     let mut pbx = Pbx::start();
     let rounds = [
-        include_str!("plain.conf"),
-        include_str!("general.conf"),
-        include_str!("repeats.conf"),
-        include_str!("plain.conf"),
+        (include_str!("plain.conf"), ""),
+        (include_str!("general.conf"), include_str!("users.conf")),
+        (include_str!("repeats.conf"), include_str!("users.conf")),
+        (include_str!("plain.conf"), ""),
     ];
-    for (round, text) in rounds.iter().enumerate() {
-        check(&mut pbx, round, text);
+    for (round, (text, users)) in rounds.iter().enumerate() {
+        check(&mut pbx, round, text, users);
     }
 }

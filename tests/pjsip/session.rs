@@ -44,7 +44,14 @@ async fn all_endpoints_are_listed_and_those_followed_are_shown() {
         let mut rig = Rig::start(account(pbx.ami, "provision", "lab-secret", md5), quick());
         rig.follow(&["201", "nobody"]).await;
         assert_eq!(rig.up().await, "11.0.0");
-        let peers = rig.peers().await;
+        // The first list may be from before the order.
+        let peers = match rig.peers().await {
+            early if early.iter().all(|peer| peer.visible.is_none()) => {
+                rig.order(Order::Relist).await;
+                rig.peers().await
+            }
+            peers => peers,
+        };
         let names: Vec<&str> = peers.iter().map(|peer| peer.peer.as_str()).collect();
         assert_eq!(names, ["201", "202", "203", "204", "301"]);
         assert!(peers.iter().all(|peer| peer.tech == Tech::Pjsip && peer.address.is_none()));

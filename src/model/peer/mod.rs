@@ -14,13 +14,14 @@ mod options;
 pub mod pjsip;
 mod sip;
 mod spoilt;
+mod users;
 
 #[cfg(test)]
 mod tests;
 
 pub use keyed::keyed_tags;
 pub use pjsip::{PjsipReading, from_pjsip};
-pub use sip::{CODES, Refused, SipReading, from_sip};
+pub use sip::{CODES, Refused, SipReading, from_sip, from_sip_and_users};
 
 use std::sync::Arc;
 

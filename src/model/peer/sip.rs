@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::build::{Draft, Shelf, Slip};
 use super::general::{self, Defaults};
 use super::spoilt::spoilt;
-use super::{Kind, Peer, Registrar, codecs, options};
+use super::{Kind, Peer, Registrar, codecs, options, users};
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic, Mac, Span, Spanned};
 use crate::conf::{Conf, Lineages, Section};
@@ -46,6 +46,7 @@ pub static CODES: &[&Code] = &[
     &NO_CODEC,
     &BARE_MAILBOX,
     &BAD_ADDRESS,
+    &users::NO_SIP,
 ];
 
 static NO_PEER: Code = Code {
@@ -118,16 +119,30 @@ static BAD_ADDRESS: Code = Code {
 /// Reads sip.conf. `tags` holds the tag of each section ([`crate::model::tag::attach`]). Phones named
 /// in tags that could not be used are refused without a further message.
 pub fn from_sip(conf: &Conf, tags: &[Option<Arc<Tag>>]) -> SipReading {
+    from_sip_and_users(conf, tags, None)
+}
+
+/// As [`from_sip`], with users.conf and its tags beside it.
+pub fn from_sip_and_users(
+    conf: &Conf,
+    tags: &[Option<Arc<Tag>>],
+    users: Option<(&Conf, &[Option<Arc<Tag>>])>,
+) -> SipReading {
+    let mut said = Vec::new();
+    let accounts = users.map(|(users, tags)| users::accounts(users, tags, &mut said));
+    let accounts = accounts.unwrap_or_default();
     let is_general = |s: &&Section| !s.template && s.name.is("general");
     let general = general::read(conf.sections.iter().find(is_general));
     let mut reading = Reading::new(&general.defaults, conf.sections.len());
+    accounts.iter().for_each(|(section, tag)| reading.section((section, tag.as_ref())));
     for (section, tag) in conf.sections.iter().zip(tags.iter().chain(std::iter::repeat(&None))) {
         reading.section((section, tag.as_ref()));
     }
     let bad = general.bad_addresses.iter().map(|span| bad_address(*span));
     let mut result = reading.finish(general.registrar.clone());
-    result.refused.extend(spoilt(conf, tags));
-    result.diagnostics.splice(0..0, bad);
+    let both = users.into_iter().chain([(conf, tags)]);
+    result.refused.extend(both.flat_map(|(conf, tags)| spoilt(conf, tags)));
+    result.diagnostics.splice(0..0, bad.chain(said));
     result
 }
 
