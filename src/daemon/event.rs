@@ -13,6 +13,8 @@ use crate::plan::observed::{Notified, PeerFacts};
 pub enum Event {
     /// Something may have changed on disk.
     Disk,
+    /// Nothing was noticed for some time.
+    Rescan,
     /// A file was asked for.
     Transfers(Vec<Transfer>),
     /// News from Asterisk.

@@ -72,12 +72,19 @@ pub struct Look {
     pub decided: Decided,
 }
 
+/// So many looks in a row are spared at most.
+const SPARED: u32 = 9;
+
 /// Looks again and again, and keeps what need not be made anew.
 pub struct Source {
     config: PathBuf,
     cache: Cache,
     cached_for: u64,
     site: Option<Site>,
+    /// How the files looked that were read last; none when they were not at rest.
+    looked: Option<stable::Stamp>,
+    /// So many looks were spared in a row.
+    spared: u32,
     fingerprint: String,
     since: Time,
 }
@@ -90,9 +97,19 @@ impl Source {
             cache: Cache::default(),
             cached_for: 0,
             site: None,
+            looked: None,
+            spared: 0,
             fingerprint: String::new(),
             since: Time::default(),
         }
+    }
+
+    /// Whether a look without any notice can be spared: everything on disk looks as it did for the last
+    /// one. Not every time, for a look finds more than files (the host's addresses, the site key).
+    pub fn at_rest(&mut self) -> bool {
+        let spare = self.spared < SPARED && self.looked.as_ref().is_some_and(stable::Stamp::still);
+        self.spared = if spare { self.spared + 1 } else { 0 };
+        spare
     }
 
     /// One look. Blocks.
@@ -103,8 +120,9 @@ impl Source {
         accepted: Option<&str>,
         now: Time,
     ) -> (Look, Closure) {
-        let stable::Look { value: mut reading, settled } =
+        let stable::Look { value: mut reading, stamp, settled } =
             stable::stable(|| read(&self.config, None));
+        self.looked = settled.then_some(stamp);
         let unsettled = (!settled).then(|| "the files are still being written".to_owned());
         let site_hold = reading.site_error.then(|| {
             // The last good settings stay in force as a whole.

@@ -13,9 +13,9 @@ use crate::plan::observed::{Asker, Got, Notified};
 impl Core {
     /// Takes an event in.
     pub fn take(&mut self, event: Event, now: Time) {
-        self.changed |= !matches!(event, Event::Disk);
+        self.changed |= !matches!(event, Event::Disk | Event::Rescan);
         match event {
-            Event::Disk => {}
+            Event::Disk | Event::Rescan => {}
             Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
             Event::Ami(news) => self.ami(news, now),
         }

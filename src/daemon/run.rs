@@ -253,43 +253,50 @@ fn told(report: &export::Report) {
 /// Reads the disk, one look at a time, off the runtime.
 struct Looker {
     source: Option<Source>,
-    reading: Option<JoinHandle<(Source, Look, Closure)>>,
+    reading: Option<JoinHandle<(Source, Option<(Look, Closure)>)>>,
     watcher: watch_disk::Watcher,
     again: bool,
+    /// It has been long since the last look.
+    rescan: bool,
 }
 
 impl Looker {
     fn new(source: Source, events: mpsc::Sender<Event>, stop: &CancellationToken) -> Self {
         let (watcher, _task) =
             watch_disk::spawn(watch_disk::Timing::default(), events, stop.clone());
-        Self { source: Some(source), reading: None, watcher, again: true }
+        Self { source: Some(source), reading: None, watcher, again: true, rescan: false }
     }
 
     /// Starts a look when one is wanted and none is under way.
     fn go(&mut self, core: &Core) {
-        if !self.again {
+        if !self.again && !self.rescan {
             return;
         }
         let Some(mut source) = self.source.take() else { return };
-        self.again = false;
+        self.rescan = false;
+        let wanted = std::mem::take(&mut self.again);
         let (previous, decided, accepted) = core.basis();
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let (look, closure) = source.look(&previous, &decided, accepted.as_deref(), now());
-            (source, look, closure)
+            if !wanted && source.at_rest() {
+                return (source, None);
+            }
+            let found = source.look(&previous, &decided, accepted.as_deref(), now());
+            (source, Some(found))
         }));
     }
 
-    /// The look that is under way; waits for ever where none is.
-    async fn done(&mut self) -> Result<Look, Failure> {
+    /// The look that is under way, unless it was spared; waits for ever where none is.
+    async fn done(&mut self) -> Result<Option<Look>, Failure> {
         let Some(reading) = &mut self.reading else { return std::future::pending().await };
         let result = reading.await;
         self.reading = None;
-        let (source, look, closure) = result.map_err(|_| Failure::Task("reading"))?;
+        let (source, found) = result.map_err(|_| Failure::Task("reading"))?;
         self.source = Some(source);
+        let Some((look, closure)) = found else { return Ok(None) };
         let globs = closure.patterns.clone();
         let files = watch_disk::Closure { files: closure.files, globs };
         tokio::task::block_in_place(|| self.watcher.set(&files));
-        Ok(look)
+        Ok(Some(look))
     }
 }
 
@@ -343,10 +350,12 @@ async fn looping(
         tokio::select! {
             () = stop.cancelled() => break,
             look = looker.done() => {
-                core.read(look?, now());
-                session.follow(&mut core).await;
-                if !std::mem::replace(&mut ready, true) {
-                    systemd::ready("serving");
+                if let Some(look) = look? {
+                    core.read(look, now());
+                    session.follow(&mut core).await;
+                    if !std::mem::replace(&mut ready, true) {
+                        systemd::ready("serving");
+                    }
                 }
             }
             Some(event) = inlets.events.recv() => {
@@ -354,6 +363,7 @@ async fn looping(
                 for _ in 0..BATCH {
                     let Some(event) = next else { break };
                     looker.again |= matches!(event, Event::Disk);
+                    looker.rescan |= matches!(event, Event::Rescan);
                     core.take(event, now());
                     next = inlets.events.try_recv().ok();
                 }

@@ -42,7 +42,7 @@ impl Stamp {
     }
 
     /// True when everything looks as it was noted.
-    fn still(&self) -> bool {
+    pub fn still(&self) -> bool {
         self.0.iter().all(|(path, before)| mark(path) == *before)
     }
 
@@ -64,6 +64,8 @@ impl Stamp {
 pub struct Look<T> {
     /// The last read.
     pub value: T,
+    /// How the files looked for it.
+    pub stamp: Stamp,
     /// False when the files changed during every read: take it for half a save.
     pub settled: bool,
 }
@@ -79,7 +81,7 @@ pub fn stable<T>(mut read: impl FnMut() -> (T, Stamp)) -> Look<T> {
         sleep(stamp.unrest(SystemTime::now()));
         let settled = stamp.still();
         if settled || tries == TRIES {
-            return Look { value, settled };
+            return Look { value, stamp, settled };
         }
         sleep(SETTLE);
     }
@@ -104,20 +106,22 @@ mod tests {
 
     use super::*;
 
-    fn look(path: &Path, mut between: impl FnMut(u32)) -> Look<String> {
+    /// What was read, and whether it was at rest.
+    fn look(path: &Path, mut between: impl FnMut(u32)) -> (String, bool) {
         let mut reads = 0;
-        stable(|| {
+        let look = stable(|| {
             let mut stamp = Stamp::new();
             stamp.note(path);
             let text = fs::read_to_string(path).unwrap_or_default();
             reads += 1;
             between(reads);
             (text, stamp)
-        })
+        });
+        (look.value, look.settled)
     }
 
-    fn settled(text: &str) -> Look<String> {
-        Look { value: text.to_owned(), settled: true }
+    fn settled(text: &str) -> (String, bool) {
+        (text.to_owned(), true)
     }
 
     #[test]
@@ -181,11 +185,11 @@ mod tests {
             }
         });
         sleep(Duration::from_millis(5));
-        let look = look(&path, |_| ());
+        let (text, settled) = look(&path, |_| ());
         let pause = writer.join().unwrap();
-        let whole = look.value == "x".repeat(20) || look.value == "old";
+        let whole = text == "x".repeat(20) || text == "old";
         // On a stalled machine the writer may pause for longer than we wait.
-        assert!(whole || !look.settled || pause > SETTLE / 2, "{look:?} {pause:?}");
+        assert!(whole || !settled || pause > SETTLE / 2, "{text:?} {settled} {pause:?}");
     }
 
     #[test]
@@ -194,7 +198,7 @@ mod tests {
         let path = dir.path().join("sip.conf");
         let begin = Instant::now();
         let look = look(&path, |reads| fs::write(&path, reads.to_string()).unwrap());
-        assert_eq!(look, Look { value: (TRIES - 1).to_string(), settled: false });
+        assert_eq!(look, ((TRIES - 1).to_string(), false));
         assert!(begin.elapsed() < Duration::from_secs(5));
     }
 

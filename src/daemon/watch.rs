@@ -68,7 +68,7 @@ struct Shared {
     stale: AtomicBool,
 }
 
-/// Starts the task that sends [`Event::Disk`] after changes and after every rescan time, until
+/// Starts the task that sends [`Event::Disk`] after changes and [`Event::Rescan`] after every rescan time, until
 /// `stop`. Nothing is watched before the first [`Watcher::set`]. Without watches (a limit of the
 /// host) it warns, and only rescans.
 pub fn spawn(
@@ -183,11 +183,14 @@ async fn pump(
 ) {
     let work = async {
         loop {
-            tokio::select! {
-                () = shared.wake.notified() => settle(timing, &shared.wake).await,
-                () = sleep(timing.rescan) => {}
-            }
-            if events.send(Event::Disk).await.is_err() {
+            let event = tokio::select! {
+                () = shared.wake.notified() => {
+                    settle(timing, &shared.wake).await;
+                    Event::Disk
+                }
+                () = sleep(timing.rescan) => Event::Rescan,
+            };
+            if events.send(event).await.is_err() {
                 return;
             }
         }

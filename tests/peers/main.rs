@@ -9,9 +9,7 @@ use std::path::Path;
 use handset::base::Sources;
 use handset::conf;
 use handset::daemon::disk::Disk;
-use handset::model::peer::{
-    CallerId, Dtmf, Kind, Peer, SipReading, Transport, from_sip_and_users,
-};
+use handset::model::peer::{CallerId, Dtmf, Kind, Peer, SipReading, Transport, from_sip_and_users};
 use pbx::{Fields, Pbx};
 
 /// Our reading of the sip.conf and users.conf that Asterisk has loaded.

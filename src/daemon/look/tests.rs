@@ -53,6 +53,21 @@ fn only_the_files_of_a_phone_that_changed_are_made_anew() {
 }
 
 #[test]
+fn a_look_is_spared_while_everything_looks_as_before_but_not_for_ever() {
+    let mut desk = Desk::new();
+    assert!(!desk.source.at_rest(), "nothing was looked at");
+    desk.look(PEERS);
+    let spared = (0..20).take_while(|_| desk.source.at_rest()).count();
+    assert_eq!(spared, SPARED as usize);
+    desk.look(PEERS);
+    fs::write(desk.dir.path().join("sip.conf"), PEERS).unwrap();
+    assert!(!desk.source.at_rest(), "it was written again");
+    desk.look(PEERS);
+    fs::write(desk.dir.path().join("users.conf"), "[general]\n").unwrap();
+    assert!(!desk.source.at_rest(), "a file that may be there came");
+}
+
+#[test]
 fn a_message_points_at_its_line_after_the_lines_moved() {
     let mut desk = Desk::new();
     let place = |look: &Look| {

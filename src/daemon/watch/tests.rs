@@ -39,7 +39,10 @@ impl Site {
     }
 
     async fn woken(&mut self) -> bool {
-        matches!(timeout(Duration::from_secs(3), self.events.recv()).await, Ok(Some(Event::Disk)))
+        matches!(
+            timeout(Duration::from_secs(3), self.events.recv()).await,
+            Ok(Some(Event::Disk | Event::Rescan))
+        )
     }
 
     /// Reads everything as the core does, until nothing calls for one more look. Bounded: reading

@@ -36,7 +36,8 @@ pub(super) fn accounts(
             return Some((as_peer(general, section), tag.clone()));
         }
         if let Some(tag) = tag {
-            let text = format!("[{}] has no hassip=yes, so no line comes of this tag", section.name);
+            let text =
+                format!("[{}] has no hassip=yes, so no line comes of this tag", section.name);
             let trouble = Diagnostic::warning(&NO_SIP, text).at(tag.span());
             said.push(trouble.help("add hassip=yes, or tag the account in its own file"));
         }
