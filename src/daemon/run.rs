@@ -250,10 +250,13 @@ fn told(report: &export::Report) {
     }
 }
 
+/// The source again, and what it found unless the look was spared.
+type Found = (Source, Option<(Look, Closure)>);
+
 /// Reads the disk, one look at a time, off the runtime.
 struct Looker {
     source: Option<Source>,
-    reading: Option<JoinHandle<(Source, Option<(Look, Closure)>)>>,
+    reading: Option<JoinHandle<Found>>,
     watcher: watch_disk::Watcher,
     again: bool,
     /// It has been long since the last look.
