@@ -29,6 +29,8 @@ pub mod model;
 pub mod family;
 pub mod wire;
 
+pub mod directory;
+
 pub mod plan;
 
 pub mod control;
@@ -49,6 +51,7 @@ pub static CODES: &[&[&base::Code]] = &[
     model::lint::CODES,
     model::phone::CODES,
     family::CODES,
+    directory::CODES,
     daemon::look::CODES,
     daemon::source::CODES,
 ];

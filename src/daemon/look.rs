@@ -11,6 +11,7 @@ use super::store::Decided;
 use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
+use crate::directory::Directory;
 use crate::family::{Library, Role};
 use crate::model::site::Site;
 use crate::model::tag;
@@ -61,6 +62,8 @@ pub struct Look {
     pub held: BTreeMap<Mac, String>,
     /// A phone that was served is held back: Asterisk must not load what it could not follow.
     pub unfit: bool,
+    /// The phone book.
+    pub directory: Arc<Directory>,
     /// What is wrong.
     pub messages: Vec<Message>,
     /// The identity of sip.conf's content.
@@ -79,6 +82,7 @@ pub struct Source {
     site: Option<Site>,
     fingerprint: String,
     since: Time,
+    directory: Arc<Directory>,
 }
 
 impl Source {
@@ -91,6 +95,7 @@ impl Source {
             site: None,
             fingerprint: String::new(),
             since: Time::default(),
+            directory: Arc::default(),
         }
     }
 
@@ -154,7 +159,10 @@ impl Source {
             Err(why) => hold = Some(why),
         }
         let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
+        let directory =
+            self.directory(std::mem::take(&mut reading.directory), &decided, hold.is_some());
         let look = Look {
+            directory,
             site: Arc::new(reading.site),
             families: Arc::new(reading.families),
             built,
@@ -167,6 +175,16 @@ impl Source {
             decided,
         };
         (look, reading.closure)
+    }
+
+    /// The phone book as it is now; what is held back keeps the last one.
+    fn directory(&mut self, fresh: Directory, decided: &Decided, held: bool) -> Arc<Directory> {
+        let fresh = Directory { server: decided.server_address, ..fresh };
+        let keep = held && !self.directory.entries.is_empty();
+        if !keep && *self.directory != fresh {
+            self.directory = Arc::new(fresh);
+        }
+        self.directory.clone()
     }
 
     fn build(

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -50,15 +50,24 @@ fn tell(state: &[NotifyState<'_>]) {
 /// The UDP socket that a socket unit opened for us under `FileDescriptorName=` `name` (`tftp`);
 /// none without such a unit. By name, never by place: ports must not be swapped.
 pub fn udp_socket(name: &str) -> io::Result<Option<UdpSocket>> {
+    Ok(socket(name, SockType::Datagram, "datagram")?.map(UdpSocket::from))
+}
+
+/// The same for a listening TCP socket (`http`).
+pub fn tcp_socket(name: &str) -> io::Result<Option<TcpListener>> {
+    Ok(socket(name, SockType::Stream, "stream")?.map(TcpListener::from))
+}
+
+fn socket(name: &str, kind: SockType, what: &str) -> io::Result<Option<OwnedFd>> {
     let Some((fd, _)) = sd_notify::listen_fds_with_names()?.find(|(_, given)| given == name) else {
         return Ok(None);
     };
     let socket = own(fd)?;
-    if getsockopt(&socket, sockopt::SockType)? != SockType::Datagram {
-        let text = format!("systemd's socket {name} is no datagram socket");
+    if getsockopt(&socket, sockopt::SockType)? != kind {
+        let text = format!("systemd's socket {name} is no {what} socket");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    Ok(Some(UdpSocket::from(socket)))
+    Ok(Some(socket))
 }
 
 /// A duplicate of an inherited descriptor that is ours to close. To own a bare number is unsafe

@@ -12,7 +12,7 @@ use handset::conf::{self, Entry, Files, Section};
 use handset::family::Surroundings;
 use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
-use handset::model::site::{FamilySettings, Pacing, PushMode, ReloadMode, Site, Tftp};
+use handset::model::site::{FamilySettings, Http, Pacing, PushMode, ReloadMode, Site, Tftp};
 use handset::model::tag::Tag;
 
 pub(crate) struct Input {
@@ -104,6 +104,8 @@ impl Input {
                 self.site.timezone = Some(value);
             }
             "ntp_server" => self.site.ntp_server = Some(value),
+            "http" => self.site.http.listen = Some(value.parse().unwrap()),
+            "logo" => self.site.http.logo = Some(value),
             "statics" => self.statics = list(&value).into_iter().collect(),
             other => panic!("{other}"),
         }
@@ -265,7 +267,7 @@ fn site() -> Site {
         },
         ami: None,
         tftp: Tftp { listen: None, root: None },
-        http: None,
+        http: Http::default(),
         families: BTreeMap::new(),
     }
 }
