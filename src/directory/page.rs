@@ -150,8 +150,7 @@ fn link(query: &Query, base: &str, page: usize) -> String {
     let mut url = format!("{base}/directory?page={page}");
     for (key, value) in [("name", &query.name), ("number", &query.number)] {
         if !value.is_empty() {
-            let value = charset::shown(value, usize::MAX).text;
-            url.push_str(&format!("&{key}={}", encode(&value)));
+            url.push_str(&format!("&{key}={}", encode(value)));
         }
     }
     url

@@ -1,6 +1,6 @@
 //! What somebody looks for in the phone book.
 
-use super::charset::{blend, fold};
+use super::charset::{blend, fold, shown};
 use super::{Directory, Entry};
 
 /// What is typed is cut behind so many characters: it comes back inside URLs, which must stay short.
@@ -19,15 +19,16 @@ pub struct Query {
 
 impl Query {
     /// Reads the pairs `name`, `number` and `page` of a URL's query; the last one of a name counts.
+    /// What stays of them is what phones can show, and reads as the same again.
     pub fn read(pairs: &[(String, String)]) -> Self {
         let get = |name: &str| {
             let value = pairs.iter().rev().find(|(key, _)| key == name);
             value.map(|(_, value)| value.trim()).unwrap_or_default()
         };
-        let short = |text: &str| text.chars().take(LONGEST).collect::<String>();
+        let number = get("number").chars().filter(char::is_ascii_graphic);
         Self {
-            name: short(get("name")),
-            number: short(get("number")),
+            name: shown(get("name"), LONGEST).text.into(),
+            number: number.take(LONGEST).collect(),
             page: get("page").parse().unwrap_or(1).max(1),
         }
     }

@@ -39,14 +39,14 @@ pub fn decode(text: &[u8]) -> String {
         .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
 }
 
-/// Escapes a value for a query; in Latin-1, and as `?` what that lacks.
+/// Escapes a value for a query, in UTF-8: Latin-1 could be taken for it.
 pub fn encode(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || "-_.*".contains(c) {
-            out.push(c);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte) {
+            out.push(char::from(byte));
         } else {
-            let _ = write!(out, "%{:02X}", u8::try_from(c).unwrap_or(b'?'));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
