@@ -272,7 +272,7 @@ fn a_phone_book_is_bounded() {
     let rows: String = (0..MOST + 10).map(|n| format!("Name {n},{n}\n")).collect();
     let (listed, said) = of_file(rows.as_bytes(), FileId(0));
     assert_eq!((listed.len(), said.len()), (MOST, 10));
-    let more = listed.iter().cloned().take(5);
+    let more = listed.iter().take(5).cloned();
     let (directory, said) = Directory::new(None, more.clone().chain(listed.clone()));
     assert!(directory.entries.len() <= MOST);
     assert_eq!(said[0].message, "the phone book is full: 5 entries are not shown");
