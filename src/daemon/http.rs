@@ -16,6 +16,7 @@ mod files;
 mod pages;
 mod seats;
 mod start;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,9 +25,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
@@ -38,6 +40,7 @@ use super::tftp::{report, words};
 use crate::directory::Directory;
 
 pub use start::start;
+pub use tls::acceptor;
 
 /// What the service allows.
 #[derive(Clone, Debug)]
@@ -100,6 +103,14 @@ pub struct Service {
     pub counters: Arc<Counters>,
 }
 
+/// A socket to serve.
+pub struct Listening {
+    /// Takes the connections.
+    pub listener: TcpListener,
+    /// Encrypts them.
+    pub tls: Option<TlsAcceptor>,
+}
+
 /// Ended transfers that may wait for the core.
 const QUEUE: usize = 1024;
 
@@ -123,7 +134,7 @@ struct Server {
 /// Serves until `shutdown`: then no request is read any more, running answers may finish within
 /// [`Limits::stop`], and everything that ended has been reported when this returns. Errors of
 /// sockets never end it.
-pub async fn serve(listener: TcpListener, service: Service, shutdown: CancellationToken) {
+pub async fn serve(listening: Vec<Listening>, service: Service, shutdown: CancellationToken) {
     let (ended, queue) = mpsc::channel(QUEUE);
     let reporter = tokio::spawn(report::gather(queue, service.report));
     let patience = service.limits.stop;
@@ -142,11 +153,26 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
     });
     let running = TaskTracker::new();
     let router = router(&server);
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = accept(&server, &listener, &seats, &router, &running) => {}
+    let takers = TaskTracker::new();
+    for one in listening {
+        let taker = Taker {
+            server: Arc::clone(&server),
+            seats: Arc::clone(&seats),
+            router: router.clone(),
+            running: running.clone(),
+        };
+        let shutdown = shutdown.clone();
+        takers.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = taker.accept(&one) => {}
+            }
+        });
     }
-    drop((listener, router, server));
+    shutdown.cancelled().await;
+    takers.close();
+    takers.wait().await;
+    drop((router, server));
     running.close();
     if timeout(patience, running.wait()).await.is_err() {
         kill.cancel();
@@ -165,44 +191,44 @@ fn router(server: &Arc<Server>) -> Router {
         .with_state(Arc::clone(server))
 }
 
-/// Takes connections for ever.
-async fn accept(
-    server: &Arc<Server>,
-    listener: &TcpListener,
-    seats: &Arc<Seats>,
-    router: &Router,
-    running: &TaskTracker,
-) {
-    loop {
-        let place = seats.place().await;
-        let Ok((stream, from)) = listener.accept().await else {
-            // Also where the process has no descriptor left: that must not spin.
-            count(&server.counters.socket_errors);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
-        match seats.take(place, asker.ip()) {
-            Some(seat) => {
-                let server = Arc::clone(server);
-                running.spawn(one(server, stream, asker, router.clone(), seat));
-            }
-            None => {
-                count(&server.counters.above_limit);
-                debug!(%asker, "too many connections from this host");
+/// What one listener's connections need.
+struct Taker {
+    server: Arc<Server>,
+    seats: Arc<Seats>,
+    router: Router,
+    running: TaskTracker,
+}
+
+impl Taker {
+    /// Takes connections for ever.
+    async fn accept(&self, listening: &Listening) {
+        let counters = &self.server.counters;
+        loop {
+            let place = self.seats.place().await;
+            let Ok((stream, from)) = listening.listener.accept().await else {
+                // Also where the process has no descriptor left: that must not spin.
+                count(&counters.socket_errors);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
+            match self.seats.take(place, asker.ip()) {
+                Some(seat) => {
+                    let (server, router) = (Arc::clone(&self.server), self.router.clone());
+                    let socket = connection::Socket { stream, asker, tls: listening.tls.clone() };
+                    self.running.spawn(one(server, socket, router, seat));
+                }
+                None => {
+                    count(&counters.above_limit);
+                    debug!(%asker, "too many connections from this host");
+                }
             }
         }
     }
 }
 
-async fn one(
-    server: Arc<Server>,
-    stream: TcpStream,
-    asker: SocketAddr,
-    router: Router,
-    seat: Seat,
-) {
-    connection::run(&server, stream, asker, router).await;
+async fn one(server: Arc<Server>, socket: connection::Socket, router: Router, seat: Seat) {
+    connection::run(&server, socket, router).await;
     drop(seat);
 }
 

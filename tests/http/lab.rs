@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use handset::base::{FileName, Key, Mac};
 use handset::daemon::event::{Event, Ticket, Transfer};
-use handset::daemon::http::{Counters, Limits, Service, serve};
+use handset::daemon::http::{Counters, Limits, Listening, Service, acceptor, serve};
 use handset::daemon::serve::{Catalog, Found};
 use handset::directory::{Directory, Listed};
 use handset::family::Role;
@@ -63,6 +64,7 @@ pub(crate) struct Lab {
     pub(crate) shutdown: CancellationToken,
     pub(crate) counters: Arc<Counters>,
     pub(crate) address: SocketAddr,
+    pub(crate) tls_address: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
     events: Mutex<(mpsc::Receiver<Event>, Vec<Transfer>)>,
     served: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -72,6 +74,11 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn start(limits: Limits) -> Self {
+        Self::start_with(limits, false)
+    }
+
+    /// With a second listener that speaks TLS.
+    pub(crate) fn start_with(limits: Limits, with_tls: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let files = Arc::new(files(&dir));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -88,10 +95,21 @@ impl Lab {
         let (_directory, directory) = watch::channel(Arc::new(directory));
         let counted = Arc::clone(&counters);
         let service = Service { catalog: files, directory, report, limits, counters: counted };
-        let served = runtime.spawn(serve(listener, service, shutdown.clone()));
+        let tls = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let tls_address = tls.local_addr().unwrap();
+        let (certificate, key) = (dir.path().join("certificate.pem"), dir.path().join("key.pem"));
+        let acceptor = with_tls.then(|| {
+            certify(&certificate, &key);
+            acceptor(&certificate, &key).unwrap()
+        });
+        let mut all = vec![Listening { listener, tls: None }];
+        if acceptor.is_some() {
+            all.push(Listening { listener: tls, tls: acceptor });
+        }
+        let served = runtime.spawn(serve(all, service, shutdown.clone()));
         let events = Mutex::new((events, Vec::new()));
         let served = Mutex::new(Some(served));
-        Self { shutdown, counters, address, dir, events, served, runtime, _directory }
+        Self { shutdown, counters, address, tls_address, dir, events, served, runtime, _directory }
     }
 
     /// The next transfer that is reported.
@@ -147,6 +165,20 @@ impl Lab {
         let answer = String::from_utf8_lossy(&answer);
         answer.split(' ').nth(1).unwrap_or_default().to_owned()
     }
+}
+
+/// A certificate for 127.0.0.1 that vouches for itself.
+pub(crate) fn certify(certificate: &Path, key: &Path) {
+    let run = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output();
+    let run = run.unwrap_or_else(|error| panic!("openssl: {error} (make setup installs it)"));
+    assert!(run.status.success(), "{run:?}");
 }
 
 fn files(dir: &tempfile::TempDir) -> Files {

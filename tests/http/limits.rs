@@ -25,9 +25,18 @@ fn closes(stream: &mut TcpStream, within: Duration) -> bool {
     }
 }
 
+/// Waits until it holds.
+fn until(holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_slow_loris_is_cut_off_and_others_are_served_meanwhile() {
-    let head = Duration::from_millis(600);
+    let head = Duration::from_millis(1500);
     let lab = Lab::start(Limits { head, ..Limits::default() });
     let began = Instant::now();
     let mut slow: Vec<TcpStream> = (0..10).map(|_| lab.connect()).collect();
@@ -38,8 +47,8 @@ fn a_slow_loris_is_cut_off_and_others_are_served_meanwhile() {
         assert_eq!(lab.status("GET /logo.bmp"), "200");
     }
     assert!(slow.iter_mut().all(|s| closes(s, Duration::from_secs(5))));
-    assert!(began.elapsed() >= head && began.elapsed() < Duration::from_secs(4));
-    assert_eq!(lab.counters.garbage.load(Ordering::Relaxed), 10);
+    assert!(began.elapsed() >= head && began.elapsed() < Duration::from_secs(8));
+    until(|| lab.counters.garbage.load(Ordering::Relaxed) == 10);
 }
 
 #[test]
@@ -53,18 +62,17 @@ fn one_host_gets_its_share_of_connections_and_no_more() {
     assert_eq!(lab.counters.above_limit.load(Ordering::Relaxed), 20);
     assert!(!closes(&mut held[0], Duration::from_millis(100)), "those before stay");
     drop(held);
-    std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(lab.status("GET /logo.bmp"), "200");
+    until(|| lab.status("GET /logo.bmp") == "200");
 }
 
 #[test]
 fn above_the_limit_of_all_connections_the_next_one_waits() {
     let limits = Limits { connections: 3, head: Duration::from_millis(500), ..Limits::default() };
     let lab = Lab::start(limits);
-    let held: Vec<TcpStream> = (0..3).map(|_| lab.connect()).collect();
     let began = Instant::now();
+    let held: Vec<TcpStream> = (0..3).map(|_| lab.connect()).collect();
     assert_eq!(lab.status("GET /logo.bmp"), "200", "after the silent ones were cut off");
-    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_millis(450), "{:?}", began.elapsed());
     drop(held);
 }
 

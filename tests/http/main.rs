@@ -7,3 +7,4 @@ mod book;
 mod files;
 mod lab;
 mod limits;
+mod tls;

@@ -2,6 +2,7 @@
 //! client's own end.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::exchange::{End, Exchange, Watched};
 use super::{Server, count};
@@ -38,22 +41,33 @@ pub(super) struct Client {
     pub(super) asker: SocketAddr,
     /// Our own address on this connection.
     pub(super) local: SocketAddr,
+    /// The connection is encrypted.
+    pub(super) tls: bool,
     pub(super) exchange: Arc<Exchange>,
 }
 
+/// A connection as it was taken.
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    pub(super) asker: SocketAddr,
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
 /// Serves one connection and reports what came of it.
-pub(super) async fn run(
-    server: &Arc<Server>,
-    stream: TcpStream,
-    asker: SocketAddr,
-    router: Router,
-) {
+pub(super) async fn run(server: &Arc<Server>, socket: Socket, router: Router) {
+    let Socket { stream, asker, tls } = socket;
     let Ok(local) = stream.local_addr() else { return count(&server.counters.socket_errors) };
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let _ = stream.set_nodelay(true);
     let exchange = Exchange::new();
-    let client = Client { asker, local, exchange: Arc::clone(&exchange) };
-    let end = converse(server, stream, client, router).await;
+    let client = Client { asker, local, tls: tls.is_some(), exchange: Arc::clone(&exchange) };
+    let end = match tls {
+        None => converse(server, stream, client, router).await,
+        Some(tls) => match handshake(server, stream, &tls).await {
+            Some(stream) => converse(server, stream, client, router).await,
+            None => End::Reset,
+        },
+    };
     if !exchange.was_asked() {
         count(&server.counters.garbage);
     }
@@ -68,6 +82,18 @@ pub(super) async fn run(
         millis,
         at: Time(now().0.saturating_sub(millis)),
     });
+}
+
+/// Agrees on keys, in the time that a request has.
+async fn handshake(
+    server: &Server,
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+) -> Option<TlsStream<TcpStream>> {
+    tokio::select! {
+        () = server.shutdown.cancelled() => None,
+        done = timeout(server.limits.head, tls.accept(stream)) => done.ok()?.ok(),
+    }
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
@@ -127,6 +153,8 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(server: &Server, mut stream
                 Ok(0) => return End::Closed,
                 Ok(length) if length <= rest => rest -= length,
                 Ok(_) => return End::Silent,
+                // TLS misses its own farewell, and TCP's came.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return End::Closed,
                 Err(_) => return End::Reset,
             }
         }

@@ -53,7 +53,8 @@ pub(super) async fn directory(
 /// What URLs begin with: the server's address in the phones' files, and the port that was asked.
 fn links(server: &Server, client: &Client) -> String {
     let server = server.directory.borrow().server;
-    base(SocketAddr::new(server.unwrap_or(client.local.ip()), client.local.port()))
+    let address = SocketAddr::new(server.unwrap_or(client.local.ip()), client.local.port());
+    if client.tls { format!("https://{address}") } else { base(address) }
 }
 
 /// Phones want `text/xml`, and never to keep it (phones.md §2.15).

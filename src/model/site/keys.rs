@@ -295,6 +295,31 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         section: "http",
+        name: "tls_listen",
+        kind: Kind::Listen,
+        default: "off",
+        doc: "Where HTTPS requests are answered beside it; off: nowhere. The files of the phones never \
+              name it.",
+        set: |site, value| put(&mut site.http.tls_listen, listen(value, 443)),
+    },
+    Key {
+        section: "http",
+        name: "certificate",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The certificate for HTTPS with its chain, PEM. Read at the start.",
+        set: |site, value| put(&mut site.http.certificate, path(value).map(Some)),
+    },
+    Key {
+        section: "http",
+        name: "key",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The private key of the certificate, PEM.",
+        set: |site, value| put(&mut site.http.key, path(value).map(Some)),
+    },
+    Key {
+        section: "http",
         name: "phonebook",
         kind: Kind::Path,
         default: "none",

@@ -130,6 +130,12 @@ pub struct Tftp {
 pub struct Http {
     /// `listen`, default none: no HTTP.
     pub listen: Option<SocketAddr>,
+    /// `tls_listen`, default none: no HTTPS.
+    pub tls_listen: Option<SocketAddr>,
+    /// `certificate`: with its chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// `key`: of the certificate, PEM.
+    pub key: Option<PathBuf>,
     /// `phonebook`: a CSV or vCard file beside the peers, default none.
     pub phonebook: Option<PathBuf>,
     /// `logo`: the name of a picture in `[tftp] root`, default none.
