@@ -65,7 +65,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            per_host: 16,
+            // Phones behind one NAT that boot at once ask for their logo together.
+            per_host: 64,
             head: Duration::from_secs(10),
             stall: Duration::from_secs(20),
             total: Duration::from_secs(300),

@@ -124,9 +124,8 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         limits: http::Limits::default(),
         counters: Arc::default(),
     };
-    let web_service = http::start(&site.http, service, &tasks, &stop).map_err(|source| {
-        Failure::Listen { what: format!("HTTP {:?}", site.http.listen), source }
-    })?;
+    let web_service = http::start(&site.http, service, &tasks, &stop)
+        .map_err(|source| Failure::Listen { what: "HTTP".to_owned(), source })?;
     let known = restored.generation.is_some();
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 

@@ -222,7 +222,7 @@ fn logo(site: &Site, statics: &BTreeSet<String>) -> Option<Diagnostic> {
     let logo = site.http.logo.as_ref().filter(|logo| !statics.contains(&logo.value))?;
     let text =
         format!("there is no `{}` in the root of [tftp]: phones are told no logo", logo.value);
-    site.http.listen.map(|_| Diagnostic::warning(&LOGO, text).at(logo.span))
+    site.http.listen.as_ref().map(|_| Diagnostic::warning(&LOGO, text).at(logo.span))
 }
 
 /// The regular files in the static root, by name.

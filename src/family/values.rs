@@ -180,7 +180,7 @@ impl<'a> Inputs<'a> {
             }
             "directory_url" | "services_url" => {
                 let path = name.strip_suffix("_url")?;
-                one(format!("{}/{path}", self.http()?), site("HTTP service", None))
+                one(format!("{}/{path}", self.http()?), site("HTTP service", self.http_at()))
             }
             "logo_url" => {
                 let set = self.around.site.http.logo.as_ref();
@@ -195,6 +195,10 @@ impl<'a> Inputs<'a> {
     /// What the URLs of our own HTTP service begin with, if there is one.
     fn http(&self) -> Option<String> {
         self.around.site.http.base(self.around.server)
+    }
+
+    fn http_at(&self) -> Option<Span> {
+        self.around.site.http.listen.as_ref().map(|listen| listen.span)
     }
 
     fn clock_value(&self, name: &str) -> Option<Computed<'a>> {

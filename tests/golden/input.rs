@@ -104,7 +104,10 @@ impl Input {
                 self.site.timezone = Some(value);
             }
             "ntp_server" => self.site.ntp_server = Some(value),
-            "http" => self.site.http.listen = Some(value.parse().unwrap()),
+            "http" => {
+                let address = value.parse().unwrap();
+                self.site.http.listen = Some(Spanned::new(address, value.span));
+            }
             "logo" => self.site.http.logo = Some(value),
             "statics" => self.statics = list(&value).into_iter().collect(),
             other => panic!("{other}"),

@@ -36,6 +36,7 @@ impl Site {
              [http]\nlisten=127.0.0.1:{web}\nlogo=logo.bmp\n{http}\n"
         );
         fs::write(dir.path().join("handset.conf"), text).unwrap();
+        crate::lab::certify(&dir.path().join("certificate.pem"), &dir.path().join("key.pem"));
         let log = fs::File::create(dir.path().join("log")).unwrap();
         let daemon = Command::new(env!("CARGO_BIN_EXE_handsetd"))
             .arg("--config")
@@ -228,4 +229,45 @@ async fn the_daemon_serves_the_phones_files_by_http() {
     assert!(log.contains("http") && log.contains("SIP0018B9000001.cnf"), "{log}");
     assert!(!fetch(&site.url("SIP0018B9000009.cnf")).status.success());
     assert!(!fetch(&site.url("handset.conf")).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_speaks_tls_beside_it_and_says_why_it_does_not_start() {
+    let secure = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let settings = format!("tls_listen={secure}\ncertificate=certificate.pem\nkey=key.pem");
+    let site = Site::start(&sip_conf(3), &settings);
+    site.page("directory", |page| matches!(page, Screen::Directory { .. })).await;
+    let out = Command::new("curl")
+        .args(["-sS", "--max-time", "10", "--cacert"])
+        .arg(site.dir.path().join("certificate.pem"))
+        .arg(format!("https://{secure}/directory"))
+        .output()
+        .unwrap_or_else(|error| panic!("curl: {error} (make setup installs it)"));
+    let page = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        page.contains("1 to 3 of 3") && page.contains(&format!("https://{secure}/search")),
+        "{page}"
+    );
+    let config = site.dir.path().join("handset.conf");
+    let text = fs::read_to_string(&config).unwrap();
+    let refused = |from: &str, to: &str, why: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let text = text
+            .replace(from, to)
+            .replace(&site.dir.path().display().to_string(), &dir.path().display().to_string());
+        let text = text.replace(&format!("127.0.0.1:{}", site.tftp), "127.0.0.1:0");
+        let text = text.replace(&secure.to_string(), "127.0.0.1:0");
+        let text = text.replace(&format!("127.0.0.1:{}", site.http), "off");
+        let config = dir.path().join("handset.conf");
+        fs::write(&config, text).unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_handsetd"))
+            .arg("--config")
+            .arg(&config)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[run.stdout, run.stderr].concat()).into_owned();
+        assert!(!run.status.success() && said.contains(why), "{said}");
+    };
+    refused("certificate=certificate.pem\n", "", "tls_listen needs `certificate` and `key`");
+    refused("certificate=certificate.pem", "certificate=none.pem", "none.pem");
 }

@@ -25,7 +25,7 @@ pub fn start(
     stop: &CancellationToken,
 ) -> io::Result<Option<JoinHandle<()>>> {
     let mut all = Vec::new();
-    if let Some(listener) = listen("http", settings.listen)? {
+    if let Some(listener) = listen("http", settings.listen.as_ref().map(|listen| listen.value))? {
         all.push(Listening { listener, tls: None });
     }
     if let Some(listener) = listen("https", settings.tls_listen)? {
@@ -50,7 +50,8 @@ fn listen(name: &str, wanted: Option<SocketAddr>) -> io::Result<Option<TcpListen
             return Ok(None);
         }
         (Some(socket), Some(_)) => socket,
-        (None, Some(address)) => std::net::TcpListener::bind(address)?,
+        (None, Some(address)) => std::net::TcpListener::bind(address)
+            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?,
     };
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;

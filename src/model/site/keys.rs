@@ -291,7 +291,10 @@ pub static KEYS: &[Key] = &[
         default: "off",
         doc: "Where HTTP requests are answered; off: nowhere. The files of the phones then name the \
               phone book, the services and the logo there.",
-        set: |site, value| put(&mut site.http.listen, listen(value, 80)),
+        set: |site, value| {
+            let spanned = |found: Option<_>| found.map(|address| value.spanned(address));
+            put(&mut site.http.listen, listen(value, 80).map(spanned))
+        },
     },
     Key {
         section: "http",

@@ -129,7 +129,7 @@ pub struct Tftp {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Http {
     /// `listen`, default none: no HTTP.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Spanned<SocketAddr>>,
     /// `tls_listen`, default none: no HTTPS.
     pub tls_listen: Option<SocketAddr>,
     /// `certificate`: with its chain, PEM.
@@ -145,7 +145,7 @@ pub struct Http {
 impl Http {
     /// What URLs begin with that lead phones to us: `http://192.0.2.1:8080`; none without HTTP.
     pub fn base(&self, server: IpAddr) -> Option<String> {
-        Some(base(SocketAddr::new(server, self.listen?.port())))
+        Some(base(SocketAddr::new(server, self.listen.as_ref()?.port())))
     }
 }
 
