@@ -46,7 +46,8 @@ install:        ## binaries, units and manual pages below PREFIX (DESTDIR is hon
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/bin/handsetd|$(PREFIX)/bin/handsetd|' systemd/handsetd.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/handsetd.service
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/handset-tftp.socket
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/handset-tftp.socket \
+		systemd/handset-http.socket
 	install -D -m 0644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/handset.conf
 	install -D -m 0644 systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/handset.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 contrib/man/handset.1

@@ -11,15 +11,15 @@
 //!                       ▼  plan::build → generation n                │
 //!                       ▼  plan::guard: not smaller by accident      │
 //!                       ▼  plan::offer: who may fetch what now       ┘
-//!              watch<Arc<Offer>> ───► TFTP answers from memory
+//!              watch<Arc<Offer>> ───► TFTP and HTTP answer from memory
 //!                       │        └──► export: the same bytes as files
-//!    TFTP transfers, AMI news ──► events ──► observed (per phone) ──► journal
+//!    transfers, AMI news ──► events ──► observed (per phone) ──► journal
 //!                       ▼
 //!              plan::reconcile(offer, observed, intents, now) → actions ──► NOTIFY by AMI
 //! ```
 //!
-//! Modules in reading order: [`base`], [`conf`], [`model`], [`family`], [`wire`], [`plan`] are pure: no
-//! file, socket, clock, environment, randomness or log; each uses only those before it. [`control`],
+//! Modules in reading order: [`base`], [`conf`], [`model`], [`family`], [`wire`], [`directory`], [`plan`] are
+//! pure: no file, socket, clock, environment, randomness or log; each uses only those before it. [`control`],
 //! [`daemon`] and [`cli`] touch the world. The map in prose: docs/architecture.md.
 
 pub mod base;
@@ -28,6 +28,8 @@ pub mod model;
 
 pub mod family;
 pub mod wire;
+
+pub mod directory;
 
 pub mod plan;
 
@@ -49,6 +51,7 @@ pub static CODES: &[&[&base::Code]] = &[
     model::lint::CODES,
     model::phone::CODES,
     family::CODES,
+    directory::CODES,
     daemon::look::CODES,
     daemon::source::CODES,
 ];

@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let mut all = if target == "tag" { Vec::new() } else { cases() };
+    let mut all = if ["tag", "http"].contains(&target) { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
     }
@@ -79,6 +79,11 @@ fn the_editor_holds_for_every_seed() {
     replay("editor", claims::editor, 100);
 }
 
+#[test]
+fn http_holds_for_every_seed() {
+    replay("http", claims::http, 12);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -98,7 +103,31 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 40] = [
+const PIECES: [&[u8]; 64] = [
+    b"%2e",
+    b"%2f",
+    b"%00",
+    b"%",
+    b"..",
+    b"/",
+    b"%5c",
+    b"?name=",
+    b"?page=2",
+    b"&number=",
+    b"bytes=",
+    b"-",
+    b"W/\"a\"",
+    b"GMT",
+    b"BEGIN:VCARD\nFN:a\nTEL:1\nEND:VCARD\n",
+    b"=C3=BC=",
+    b"ENCODING=QUOTED-PRINTABLE",
+    b"Name,Number\n",
+    b"M\xc3\xbcller,1\n",
+    b"\xc5\x81,2\n",
+    b"&",
+    b"<",
+    b"+",
+    b"\xcc\x88",
     b";--",
     b"--;",
     b";",
@@ -211,4 +240,10 @@ fn hammer_the_tag() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_editor() {
     hammer("editor", claims::editor);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_http() {
+    hammer("http", claims::http);
 }

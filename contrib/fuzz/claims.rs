@@ -7,8 +7,10 @@ use std::path::Path;
 use bytes::Bytes;
 use handset::base::{Sources, Span};
 use handset::conf::{self, Age, Conf, Memory, Place, Status, show};
+use handset::directory::{self, Directory, Query};
 use handset::model::tag::write::{self, Reading, Wish};
 use handset::model::tag::{Tag, attach};
+use handset::wire::http;
 
 /// Between the files of one input (the control character "record separator").
 pub const BETWEEN: u8 = 0x1e;
@@ -86,6 +88,67 @@ pub fn resolver(data: &[u8]) {
         assert_eq!(conf::fingerprint(&conf), conf::fingerprint(&again));
         let values: usize = conf.sections.iter().map(|section| section.entries.len()).sum();
         assert!(values <= 20_000_000 && conf.diagnostics.len() < 3000);
+    }
+}
+
+/// Whatever is asked for names a file below the root or nothing; a query gives a page that a phone
+/// reads, and no search is carried further than it was typed. The input is the target of a request,
+/// its `Range`, `If-None-Match` and `If-Modified-Since`, a line each, and the file of the phone book.
+pub fn http(data: &[u8]) {
+    let mut parts = data.splitn(5, |b| *b == b'\n');
+    let mut next = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let (target, range, tags, since) = (next(), next(), next(), next());
+    let book = parts.next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    if let Some(name) = http::name(path) {
+        let inside = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+        assert!(path.starts_with('/') && name.split(|b| *b == b'/').all(inside));
+        assert!(!name.iter().any(|b| matches!(b, 0..=0x1f | b'\\' | 0x7f)));
+        let joined = Path::new("/root").join(String::from_utf8_lossy(&name).as_ref());
+        let up = joined.components().any(|part| part.as_os_str() == "..");
+        assert!(joined.starts_with("/root") && !up);
+        // Escaping once and taking apart once is nothing.
+        let escaped: String = name.iter().map(|b| format!("%{b:02x}")).collect();
+        assert!(
+            escaped.len() >= http::MAX_PATH - 1 || http::name(&format!("/{escaped}")) == Some(name)
+        );
+    }
+    for length in [0, 1, 600, usize::MAX] {
+        if let http::Part::Bytes(part) = http::part(&range, length) {
+            assert!(part.start < part.end && part.end <= length);
+        }
+    }
+    http::matches(&tags, "\"a\"");
+    http::modified(&since, 0);
+    let pairs = http::query(query);
+    assert!(pairs.len() <= 16 && pairs.iter().all(|(k, v)| k.len() + v.len() <= 2048));
+    for (_, value) in &pairs {
+        assert_eq!(&http::decode(http::encode(value).as_bytes()), value);
+    }
+    page(&pairs, book);
+}
+
+/// A page of the phone book is Latin-1, bounded, balanced, and leads to itself.
+fn page(pairs: &[(String, String)], book: &[u8]) {
+    let (listed, said) = directory::of_file(book, handset::base::FileId(0));
+    assert!(said.len() <= 21 && listed.len() <= directory::MOST);
+    let (directory, said) = Directory::new(None, listed);
+    assert!(said.len() <= 2);
+    let query = Query::read(pairs);
+    let page = directory::book(&directory, &query, "http://192.0.2.1:8080");
+    let text: String = page.iter().map(|b| char::from(*b)).collect();
+    assert!(
+        page.len() < 64_000 && !page.iter().any(|b| matches!(b, 0..=9 | 0x0b..=0x1f | 0x7f..=0x9f))
+    );
+    assert!(text.matches("<DirectoryEntry>").count() <= directory::PER_PAGE);
+    assert_eq!(text.matches("</").count() * 2, text.matches('<').count() - 1);
+    for link in text.split("<URL>").skip(1).filter_map(|rest| rest.split("</URL>").next()) {
+        let link = link.replace("&amp;", "&");
+        assert!(link.is_ascii() && link.len() <= 240 && !link.contains(['"', '<', ' ']));
+        let Some((_, rest)) = link.split_once("/directory?") else { continue };
+        let again = Query::read(&http::query(rest));
+        let found = (again.find(&directory), query.find(&directory));
+        assert_eq!(found.0, found.1, "{link}");
     }
 }
 

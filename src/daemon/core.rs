@@ -15,6 +15,7 @@ use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use crate::base::{Mac, Tech, Time};
+use crate::directory::Directory;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
@@ -37,6 +38,8 @@ pub(super) struct Session {
 pub struct Outlets {
     /// What the file services read.
     pub served: watch::Sender<Served>,
+    /// What the HTTP service reads beside it.
+    pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
     pub orders: mpsc::Sender<Order>,
     /// The files to export, whenever they change.
@@ -148,6 +151,7 @@ impl Core {
         }
         self.site = look.site.clone();
         self.families = look.families.clone();
+        self.out.directory.send_replace(look.directory.clone());
         let built = look.built.clone();
         let passes = look.hold.is_none();
         self.look = Some(look);

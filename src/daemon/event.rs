@@ -55,7 +55,7 @@ pub struct Ticket {
 /// How a transfer ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Every byte was acknowledged.
+    /// Every byte was acknowledged; over HTTP, sent before the client closed in order.
     Complete,
     /// All was sent, the last acknowledgement is missing: not proved, and usually received.
     Unconfirmed,

@@ -11,6 +11,7 @@ use super::store::Decided;
 use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
+use crate::directory::Directory;
 use crate::family::{Library, Role};
 use crate::model::site::Site;
 use crate::plan::build::{Built, Cache};
@@ -60,6 +61,8 @@ pub struct Look {
     pub held: BTreeMap<Mac, String>,
     /// A phone that was served is held back: Asterisk must not load what it could not follow.
     pub unfit: bool,
+    /// The phone book.
+    pub directory: Arc<Directory>,
     /// What is wrong.
     pub messages: Vec<Message>,
     /// The identity of sip.conf's content.
@@ -87,6 +90,7 @@ pub struct Source {
     spared: u32,
     fingerprint: String,
     since: Time,
+    directory: Arc<Directory>,
 }
 
 impl Source {
@@ -101,6 +105,7 @@ impl Source {
             spared: 0,
             fingerprint: String::new(),
             since: Time::default(),
+            directory: Arc::default(),
         }
     }
 
@@ -175,7 +180,10 @@ impl Source {
             Err(why) => hold = Some(why),
         }
         let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
+        let directory =
+            self.directory(std::mem::take(&mut reading.directory), &decided, hold.is_some());
         let look = Look {
+            directory,
             site: Arc::new(reading.site),
             families: Arc::new(reading.families),
             built,
@@ -189,6 +197,16 @@ impl Source {
             decided,
         };
         (look, reading.closure)
+    }
+
+    /// The phone book as it is now; what is held back keeps the last one.
+    fn directory(&mut self, fresh: Directory, decided: &Decided, held: bool) -> Arc<Directory> {
+        let fresh = Directory { server: decided.server_address, ..fresh };
+        let keep = held && !self.directory.entries.is_empty();
+        if !keep && *self.directory != fresh {
+            self.directory = Arc::new(fresh);
+        }
+        self.directory.clone()
     }
 
     fn build(

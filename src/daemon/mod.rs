@@ -12,6 +12,7 @@ pub mod decide;
 pub mod disk;
 pub mod event;
 pub mod export;
+pub mod http;
 pub mod journal;
 pub mod look;
 pub mod net;

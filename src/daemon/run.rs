@@ -22,8 +22,9 @@ use super::event::Event;
 use super::look::{Look, Source};
 use super::net::Listener;
 use super::now;
+use super::serve::Catalog;
 use super::store::Store;
-use super::{ami, control, export, journal, source, systemd, tftp, watch as watch_disk};
+use super::{ami, control, export, http, journal, source, systemd, tftp, watch as watch_disk};
 use crate::base::{Sources, report};
 use crate::family::library;
 use crate::model::site::{Ami, Site};
@@ -113,12 +114,23 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         source,
     })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
-    let file_service = serve_files(&site, &tasks, served, events_in.clone(), &stop)?;
+    let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
+    let file_service = serve_files(&site, &tasks, catalog.clone(), events_in.clone(), &stop)?;
+    let (directory_in, directory) = watch::channel(Arc::default());
+    let service = http::Service {
+        catalog,
+        directory,
+        report: events_in.clone(),
+        limits: http::Limits::default(),
+        counters: Arc::default(),
+    };
+    let web_service = http::start(&site.http, service, &tasks, &stop)
+        .map_err(|source| Failure::Listen { what: "HTTP".to_owned(), source })?;
     let known = previous > 0;
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
     let (orders, _) = mpsc::channel(1);
-    let outlets = Outlets { served: served_in, orders, export: export_in };
+    let outlets = Outlets { served: served_in, directory: directory_in, orders, export: export_in };
     let core = Core::new(
         Arc::new(site),
         store,
@@ -133,6 +145,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let result = tokio::select! {
         result = looping(core, Inlets { events, calls }, &mut looker, &mut session, &stop) => result,
         () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
+        () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
     };
     systemd::stopping();
     stop.cancel();
@@ -151,7 +164,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
 fn serve_files(
     site: &Site,
     tasks: &TaskTracker,
-    served: watch::Receiver<Served>,
+    catalog: Arc<dyn Catalog>,
     report: mpsc::Sender<Event>,
     stop: &CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
@@ -165,7 +178,7 @@ fn serve_files(
     let listener = listener.map_err(failure)?;
     info!(address = %listener.local(), receive_buffer = listener.granted(), "serving TFTP");
     let service = tftp::Service {
-        catalog: Arc::new(Shelf::new(served)),
+        catalog,
         report,
         limits: tftp::Limits::default(),
         counters: Arc::default(),

@@ -73,12 +73,22 @@ struct Slot {
     body: Weak<Loaded>,
 }
 
+/// What tells one state of a file from another, as far as HTTP shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// Bytes.
+    pub length: u64,
+    /// Last change: seconds since 1970, and nanoseconds.
+    pub changed: (i64, i64),
+}
+
 /// What tells one state of a file from another.
 type Stamp = (u64, u64, u64, i64, i64, i64, i64);
 
 #[derive(Debug)]
 struct Loaded {
     bytes: Vec<u8>,
+    version: Version,
     _share: OwnedSemaphorePermit,
 }
 
@@ -103,6 +113,11 @@ impl Default for Statics {
 impl Statics {
     /// The bytes of a file as it is now.
     pub async fn load(&self, path: PathBuf) -> Result<Bytes, Unreadable> {
+        self.load_version(path).await.map(|(bytes, _)| bytes)
+    }
+
+    /// The same, and which state of the file these bytes are.
+    pub async fn load_version(&self, path: PathBuf) -> Result<(Bytes, Version), Unreadable> {
         let _reader = self.readers.acquire().await.map_err(|e| later(&e))?;
         let slot = self.slot(&path);
         let budget = Arc::clone(&self.budget);
@@ -111,7 +126,19 @@ impl Statics {
             load(&path, &mut slot, budget)
         };
         let loaded = tokio::task::spawn_blocking(load).await.map_err(|e| later(&e))??;
-        Ok(Bytes::from_owner(Owner(loaded)))
+        let version = loaded.version;
+        Ok((Bytes::from_owner(Owner(loaded)), version))
+    }
+
+    /// Which state a file is in, without reading it.
+    pub async fn version(&self, path: PathBuf) -> Result<Version, Unreadable> {
+        let _reader = self.readers.acquire().await.map_err(|e| later(&e))?;
+        let look = move || match std::fs::metadata(path) {
+            Ok(found) if found.is_file() => Ok(version(&found)),
+            Ok(_) => Err(Unreadable::Missing),
+            Err(error) => Err(unreadable(&error)),
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|e| later(&e))?
     }
 
     fn slot(&self, path: &Path) -> Arc<Mutex<Slot>> {
@@ -152,7 +179,7 @@ fn load(path: &Path, slot: &mut Slot, budget: Arc<Semaphore>) -> Result<Arc<Load
     if bytes.len() as u64 != found.len() || stamp(&after) != stamp(&found) {
         return Err(later(&"changed while it was read"));
     }
-    let loaded = Arc::new(Loaded { bytes, _share: share });
+    let loaded = Arc::new(Loaded { bytes, version: version(&found), _share: share });
     *slot = Slot { stamp: Some(stamp(&found)), body: Arc::downgrade(&loaded) };
     Ok(loaded)
 }
@@ -162,6 +189,10 @@ fn read(file: &File, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     file.take(length + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn version(of: &Metadata) -> Version {
+    Version { length: of.len(), changed: (of.mtime(), of.mtime_nsec()) }
 }
 
 fn stamp(of: &Metadata) -> Stamp {

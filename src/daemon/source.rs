@@ -6,6 +6,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::asterisk::{self, Asterisk};
 use super::disk::{Closure, Disk};
@@ -13,7 +14,9 @@ use super::sitekey;
 use super::stable::Stamp;
 use crate::base::{Code, Diagnostic, Key, Level, Sources, Time};
 use crate::conf::{self, Status};
+use crate::directory::{self, Directory, Listed};
 use crate::family::{self, Library, Surroundings};
+use crate::model::peer::Peer;
 use crate::model::phone::{Assembly, ModelFacts, Phone};
 use crate::model::site::Site;
 use crate::model::{phone, site};
@@ -21,7 +24,7 @@ use crate::plan::build::{self, Built, Cache};
 use crate::plan::generation::Generation;
 
 /// All codes of this module.
-pub static CODES: &[&Code] = &[&STATIC_ROOT];
+pub static CODES: &[&Code] = &[&STATIC_ROOT, &PHONE_BOOK, &LOGO];
 
 static STATIC_ROOT: Code = Code {
     id: "H0604",
@@ -29,6 +32,23 @@ static STATIC_ROOT: Code = Code {
     explain: "The folder of [tftp] root holds firmware images and ring files. It must exist and be \
               readable for the daemon's user.",
 };
+
+static PHONE_BOOK: Code = Code {
+    id: "H0704",
+    title: "the file of the phone book cannot be read",
+    explain: "The file of [http] phonebook must exist, be readable for the daemon's user, and have at \
+              most 8 MiB. Until then the phone book has the peers only.",
+};
+
+static LOGO: Code = Code {
+    id: "H0705",
+    title: "the logo is not in the static root",
+    explain: "[http] logo is the name of a file in the folder of [tftp] root. As long as it is not \
+              there, the phones' files name no logo.",
+};
+
+/// The largest file of a phone book, bytes.
+const PHONE_BOOK_MAX: usize = 8 << 20;
 
 /// What has to be known before any file can be made.
 #[derive(Clone, Debug)]
@@ -55,6 +75,8 @@ pub struct Reading {
     pub asterisk: Asterisk,
     /// The phones.
     pub phones: Assembly,
+    /// The phone book; empty without an HTTP service.
+    pub directory: Directory,
     /// The names in the static root.
     pub statics: BTreeSet<String>,
     /// Everything that is wrong so far.
@@ -107,6 +129,9 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     }
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
+    diagnostics.extend(logo(&site, &statics));
+    let (directory, more) = phone_book(&site, &asterisk.peers, &mut disk, &mut sources);
+    diagnostics.extend(more);
     let (closure, stamp) = disk.into_parts();
     let reading = Reading {
         sources,
@@ -115,6 +140,7 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
         overrides,
         asterisk,
         phones,
+        directory,
         statics,
         diagnostics,
         site_error,
@@ -153,6 +179,50 @@ fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// The peers and the file, where there is a service to show them.
+fn phone_book(
+    site: &Site,
+    peers: &[Arc<Peer>],
+    disk: &mut Disk,
+    sources: &mut Sources,
+) -> (Directory, Vec<Diagnostic>) {
+    if site.http.listen.is_none() {
+        return (Directory::default(), Vec::new());
+    }
+    let mut said = Vec::new();
+    let mut listed: Vec<Listed> = directory::of_peers(peers).collect();
+    if let Some(path) = &site.http.phonebook {
+        use conf::Files;
+        let bytes = disk.read(path).map_err(|error| error.to_string());
+        let bytes = bytes.and_then(|bytes| match bytes.len() <= PHONE_BOOK_MAX {
+            true => Ok(bytes),
+            false => Err("it is larger than 8 MiB".to_owned()),
+        });
+        match bytes {
+            Ok(bytes) => {
+                let file = sources.add(path, bytes.clone());
+                let (more, about) = directory::of_file(&bytes, file);
+                listed.extend(more);
+                said.extend(about);
+            }
+            Err(error) => {
+                let text = format!("cannot read the phone book {}: {error}", path.display());
+                said.push(Diagnostic::warning(&PHONE_BOOK, text));
+            }
+        }
+    }
+    let (directory, more) = Directory::new(None, listed);
+    said.extend(more);
+    (directory, said)
+}
+
+fn logo(site: &Site, statics: &BTreeSet<String>) -> Option<Diagnostic> {
+    let logo = site.http.logo.as_ref().filter(|logo| !statics.contains(&logo.value))?;
+    let text =
+        format!("there is no `{}` in the root of [tftp]: phones are told no logo", logo.value);
+    site.http.listen.as_ref().map(|_| Diagnostic::warning(&LOGO, text).at(logo.span))
 }
 
 /// The regular files in the static root, by name.

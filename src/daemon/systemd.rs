@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -50,15 +50,24 @@ fn tell(state: &[NotifyState<'_>]) {
 /// The UDP socket that a socket unit opened for us under `FileDescriptorName=` `name` (`tftp`);
 /// none without such a unit. By name, never by place: ports must not be swapped.
 pub fn udp_socket(name: &str) -> io::Result<Option<UdpSocket>> {
+    Ok(socket(name, SockType::Datagram, "datagram")?.map(UdpSocket::from))
+}
+
+/// The same for a listening TCP socket (`http`).
+pub fn tcp_socket(name: &str) -> io::Result<Option<TcpListener>> {
+    Ok(socket(name, SockType::Stream, "stream")?.map(TcpListener::from))
+}
+
+fn socket(name: &str, kind: SockType, what: &str) -> io::Result<Option<OwnedFd>> {
     let Some((fd, _)) = sd_notify::listen_fds_with_names()?.find(|(_, given)| given == name) else {
         return Ok(None);
     };
     let socket = own(fd)?;
-    if getsockopt(&socket, sockopt::SockType)? != SockType::Datagram {
-        let text = format!("systemd's socket {name} is no datagram socket");
+    if getsockopt(&socket, sockopt::SockType)? != kind {
+        let text = format!("systemd's socket {name} is no {what} socket");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    Ok(Some(UdpSocket::from(socket)))
+    Ok(Some(socket))
 }
 
 /// A duplicate of an inherited descriptor that is ours to close. To own a bare number is unsafe
@@ -174,7 +183,8 @@ mod tests {
         assert_eq!(hear(), "STOPPING=1\n");
     }
 
-    /// The child of the next test: answers one packet on the socket named `tftp`.
+    /// The child of the next test: answers one packet on the socket named `tftp`, and one connection
+    /// on the one named `http`.
     #[test]
     #[ignore = "runs as the child process of the test below"]
     fn child_answers() {
@@ -183,7 +193,10 @@ mod tests {
         let mut buffer = [0; 16];
         let (length, asker) = socket.recv_from(&mut buffer).unwrap();
         socket.send_to(&buffer[..length], asker).unwrap();
-        assert!(udp_socket("stream").is_err(), "no datagram socket");
+        assert!(udp_socket("http").is_err(), "no datagram socket");
+        assert!(tcp_socket("tftp").is_err(), "no stream socket");
+        let (mut stream, _) = tcp_socket("http").unwrap().unwrap().accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"hello, too").unwrap();
     }
 
     #[test]
@@ -192,16 +205,17 @@ mod tests {
         let (socket, asker) = (socket.unwrap(), asker.unwrap());
         asker.connect(socket.local_addr().unwrap()).unwrap();
         asker.send(b"hello").unwrap();
-        let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let web = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(web.local_addr().unwrap()).unwrap();
         // The shell puts the sockets where systemd would: from 3 on.
         let script = "exec 3<&1 4<&0 1>&2
-            LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=stream:tftp exec \"$0\" \"$@\"";
+            LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=http:tftp exec \"$0\" \"$@\"";
         let child = Command::new("sh")
             .args(["-c", script])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "daemon::systemd::tests::child_answers", "--ignored"])
             .stdin(OwnedFd::from(socket))
-            .stdout(OwnedFd::from(stream))
+            .stdout(OwnedFd::from(web))
             .output()
             .unwrap();
         assert!(child.status.success(), "{child:?}");
@@ -209,10 +223,14 @@ mod tests {
         let mut buffer = [0; 16];
         let length = asker.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"hello");
+        let mut heard = String::new();
+        std::io::Read::read_to_string(&mut client, &mut heard).unwrap();
+        assert_eq!(heard, "hello, too");
     }
 
     #[test]
     fn without_systemd_there_is_no_socket() {
         assert!(udp_socket("tftp").unwrap().is_none());
+        assert!(tcp_socket("http").unwrap().is_none());
     }
 }

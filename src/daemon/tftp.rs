@@ -7,7 +7,7 @@
 //! end ──► one log line ──► batch ──► Event::Transfers
 //! ```
 
-mod report;
+pub(in crate::daemon) mod report;
 mod run;
 mod table;
 
@@ -273,7 +273,7 @@ impl Server {
     }
 }
 
-fn words(outcome: &Outcome) -> String {
+pub(in crate::daemon) fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Complete => "complete".to_owned(),
         Outcome::Unconfirmed => "sent, the last acknowledgement is missing".to_owned(),

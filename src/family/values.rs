@@ -18,6 +18,9 @@ pub(super) const PHONE: &[&str] = &[
     "firmware",
     "sync",
     "phone_password",
+    "directory_url",
+    "services_url",
+    "logo_url",
     "register_expires",
     "nat",
     "messages",
@@ -175,8 +178,27 @@ impl<'a> Inputs<'a> {
                     None => one(self.server, self.server_origin()),
                 }
             }
+            "directory_url" | "services_url" => {
+                let path = name.strip_suffix("_url")?;
+                one(format!("{}/{path}", self.http()?), site("HTTP service", self.http_at()))
+            }
+            "logo_url" => {
+                let set = self.around.site.http.logo.as_ref();
+                let logo = set.filter(|logo| self.around.statics.contains(&logo.value))?;
+                let origin = site("`logo`", Some(logo.span));
+                one(format!("{}/{}", self.http()?, logo.value), origin)
+            }
             name => self.clock_value(name),
         }
+    }
+
+    /// What the URLs of our own HTTP service begin with, if there is one.
+    fn http(&self) -> Option<String> {
+        self.around.site.http.base(self.around.server)
+    }
+
+    fn http_at(&self) -> Option<Span> {
+        self.around.site.http.listen.as_ref().map(|listen| listen.span)
     }
 
     fn clock_value(&self, name: &str) -> Option<Computed<'a>> {

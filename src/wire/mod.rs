@@ -1,4 +1,5 @@
 //! Packets and state machines of the protocols, without I/O.
 
 pub mod ami;
+pub mod http;
 pub mod tftp;

@@ -14,7 +14,7 @@ use handset::family::Surroundings;
 use handset::model::peer::codecs::FORMATS;
 use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
-use handset::model::site::{FamilySettings, Pacing, PushMode, ReloadMode, Site, Tftp};
+use handset::model::site::{FamilySettings, Http, Pacing, PushMode, ReloadMode, Site, Tftp};
 use handset::model::tag::Tag;
 
 pub(crate) struct Input {
@@ -106,6 +106,11 @@ impl Input {
                 self.site.timezone = Some(value);
             }
             "ntp_server" => self.site.ntp_server = Some(value),
+            "http" => {
+                let address = value.parse().unwrap();
+                self.site.http.listen = Some(Spanned::new(address, value.span));
+            }
+            "logo" => self.site.http.logo = Some(value),
             "statics" => self.statics = list(&value).into_iter().collect(),
             other => panic!("{other}"),
         }
@@ -271,7 +276,7 @@ fn site() -> Site {
         },
         ami: None,
         tftp: Tftp { listen: None, root: None },
-        http: None,
+        http: Http::default(),
         families: BTreeMap::new(),
     }
 }

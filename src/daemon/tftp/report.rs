@@ -16,7 +16,10 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Passes on what `ended` brings until it is closed and empty, or nobody listens any more. While the
 /// core is busy it waits: the queue behind it is bounded, and who finds it full counts what is lost.
-pub(super) async fn gather(mut ended: mpsc::Receiver<Transfer>, report: mpsc::Sender<Event>) {
+pub(in crate::daemon) async fn gather(
+    mut ended: mpsc::Receiver<Transfer>,
+    report: mpsc::Sender<Event>,
+) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, BATCH).await > 0 {
         let until = Instant::now() + TICK;

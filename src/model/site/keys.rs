@@ -1,7 +1,8 @@
 //! The keys of handset.conf, as data.
 
 use super::value::{
-    Context, Fault, address, choice, duration, family, host, listen, path, port, rate, text, zone,
+    Context, Fault, address, choice, duration, family, file, host, listen, path, port, rate, text,
+    zone,
 };
 use super::{Ami, FamilySettings, Pacing, PushMode, ReloadMode, Site};
 use crate::base::{Secret, Spanned};
@@ -27,6 +28,8 @@ pub struct Key {
 pub enum Kind {
     /// A path; a relative one starts at the folder of handset.conf.
     Path,
+    /// The name of a served file.
+    File,
     /// An IP address.
     Address,
     /// A host name or an IP address.
@@ -286,8 +289,54 @@ pub static KEYS: &[Key] = &[
         name: "listen",
         kind: Kind::Listen,
         default: "off",
-        doc: "Where HTTP requests will be answered. Accepted, and not served yet.",
-        set: |site, value| put(&mut site.http, listen(value, 80)),
+        doc: "Where HTTP requests are answered; off: nowhere. The files of the phones then name the \
+              phone book, the services and the logo there.",
+        set: |site, value| {
+            let spanned = |found: Option<_>| found.map(|address| value.spanned(address));
+            put(&mut site.http.listen, listen(value, 80).map(spanned))
+        },
+    },
+    Key {
+        section: "http",
+        name: "tls_listen",
+        kind: Kind::Listen,
+        default: "off",
+        doc: "Where HTTPS requests are answered beside it; off: nowhere. The files of the phones never \
+              name it.",
+        set: |site, value| put(&mut site.http.tls_listen, listen(value, 443)),
+    },
+    Key {
+        section: "http",
+        name: "certificate",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The certificate for HTTPS with its chain, PEM. Read at the start.",
+        set: |site, value| put(&mut site.http.certificate, path(value).map(Some)),
+    },
+    Key {
+        section: "http",
+        name: "key",
+        kind: Kind::Path,
+        default: "none",
+        doc: "The private key of the certificate, PEM.",
+        set: |site, value| put(&mut site.http.key, path(value).map(Some)),
+    },
+    Key {
+        section: "http",
+        name: "phonebook",
+        kind: Kind::Path,
+        default: "none",
+        doc: "A file of more entries for the phone book, which has every peer with a caller's name \
+              and number: CSV or vCard.",
+        set: |site, value| put(&mut site.http.phonebook, path(value).map(Some)),
+    },
+    Key {
+        section: "http",
+        name: "logo",
+        kind: Kind::File,
+        default: "none",
+        doc: "The picture that phones show: the name of a file in the root of [tftp].",
+        set: |site, value| put(&mut site.http.logo, file(value).map(|v| Some(value.spanned(v)))),
     },
 ];
 

@@ -65,6 +65,7 @@ fn entry(page: &mut String, key: &Key) {
 fn form(kind: Kind) -> String {
     match kind {
         Kind::Path => "path".into(),
+        Kind::File => "file".into(),
         Kind::Address => "address".into(),
         Kind::Host => "host".into(),
         Kind::Listen => "address:port".into(),

@@ -57,8 +57,8 @@ pub struct Site {
     pub ami: Option<Ami>,
     /// `[tftp]`.
     pub tftp: Tftp,
-    /// `[http] listen`: accepted, not yet served.
-    pub http: Option<SocketAddr>,
+    /// `[http]`.
+    pub http: Http,
     /// Sections named after a family, or `[family/profile]`: settings and raw keys. The names are in
     /// lower case.
     pub families: BTreeMap<String, FamilySettings>,
@@ -125,6 +125,36 @@ pub struct Tftp {
     pub root: Option<PathBuf>,
 }
 
+/// `[http]`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Http {
+    /// `listen`, default none: no HTTP.
+    pub listen: Option<Spanned<SocketAddr>>,
+    /// `tls_listen`, default none: no HTTPS.
+    pub tls_listen: Option<SocketAddr>,
+    /// `certificate`: with its chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// `key`: of the certificate, PEM.
+    pub key: Option<PathBuf>,
+    /// `phonebook`: a CSV or vCard file beside the peers, default none.
+    pub phonebook: Option<PathBuf>,
+    /// `logo`: the name of a picture in `[tftp] root`, default none.
+    pub logo: Option<Spanned<String>>,
+}
+
+impl Http {
+    /// What URLs begin with that lead phones to us: `http://192.0.2.1:8080`; none without HTTP.
+    pub fn base(&self, server: IpAddr) -> Option<String> {
+        Some(base(SocketAddr::new(server, self.listen.as_ref()?.port())))
+    }
+}
+
+/// What the URLs of an HTTP server begin with.
+pub fn base(address: SocketAddr) -> String {
+    let text = format!("http://{address}");
+    text.strip_suffix(":80").map(str::to_owned).unwrap_or(text)
+}
+
 /// A section of handset.conf that belongs to a family.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FamilySettings {
@@ -156,7 +186,7 @@ impl Site {
             pacing: Pacing::default(),
             ami: None,
             tftp: Tftp::default(),
-            http: None,
+            http: Http::default(),
             families: BTreeMap::new(),
         }
     }

@@ -69,7 +69,7 @@ fn every_key_is_read() {
     assert_eq!((ami.secret.reveal(), ami.md5), ("geheim", false));
     assert_eq!(site.tftp.listen, Some("127.0.0.1:6969".parse().unwrap()));
     assert_eq!(site.tftp.root.as_deref(), Some(Path::new("/srv/tftp")));
-    assert_eq!(site.http, Some("0.0.0.0:8080".parse().unwrap()));
+    assert_eq!(site.http.listen.unwrap().value, "0.0.0.0:8080".parse().unwrap());
 }
 
 #[test]

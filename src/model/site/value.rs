@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZoneDatabase;
 
 use crate::base::nearest::nearest;
-use crate::base::{Span, Spanned};
+use crate::base::{FileName, Span, Spanned};
 
 /// A value and what is needed to make sense of it.
 pub(super) struct Context<'a> {
@@ -50,6 +50,18 @@ pub(super) fn path(context: &Context<'_>) -> Result<PathBuf, Fault> {
     match value.contains('\0') {
         true => fault("a path holds no NUL", "write a path"),
         false => Ok(context.folder.join(value)),
+    }
+}
+
+/// The name of a file that is served, of letters that need no escape in a URL.
+pub(super) fn file(context: &Context<'_>) -> Result<String, Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
+    match FileName::new(context.value) {
+        Ok(name) if name.as_str().bytes().all(plain) => Ok(name.into()),
+        _ => fault(
+            format!("{:?} is no name of a served file", context.value),
+            "write the name that it has in the root of [tftp], as logo.bmp",
+        ),
     }
 }
 

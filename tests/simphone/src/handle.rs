@@ -1,5 +1,6 @@
 //! A phone as its user sees it.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 use crate::event::{Event, Report};
 use crate::phone::{self, Command};
 use crate::shared::{Shared, State};
-use crate::{Config, Faults, Flash};
+use crate::{Browser, Config, Faults, Flash};
 
 /// How long a call may ring before it is given up.
 const CALL_LIMIT: Duration = Duration::from_secs(40);
@@ -20,6 +21,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// A phone that runs; it loses its power when this is dropped.
 pub struct Phone {
     shared: Arc<Shared>,
+    address: Ipv4Addr,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
@@ -32,9 +34,10 @@ pub async fn spawn(mut config: Config) -> Phone {
         config.flash = flash;
     }
     let shared = Arc::new(Shared::new(config.mac, config.flash.clone()));
+    let address = config.address;
     let (commands, inbox) = mpsc::channel(16);
     let task = tokio::spawn(phone::run(config, Arc::clone(&shared), inbox));
-    Phone { shared, commands, task }
+    Phone { shared, address, commands, task }
 }
 
 impl Phone {
@@ -143,6 +146,11 @@ impl Phone {
     /// Cuts the power and gives it back: nothing is unregistered.
     pub async fn power_cycle(&self) {
         self.send(Command::PowerCycle).await;
+    }
+
+    /// What the phone has instead of a web browser, and the addresses in its flash to begin at.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address, self.state().flash)
     }
 
     /// Changes the faults.

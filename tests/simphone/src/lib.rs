@@ -10,7 +10,9 @@
 //! [`Phone`] (what a test uses), `phone` (its life from boot to restart), `tftp`, `config` and
 //! `flash` (the files), `sip`, `sync`.
 //!
-//! What it does not do: DHCP, firmware images, XML services, media.
+//! The directories key is a [`Browser`]: pages through XML services by the phone's own limits.
+//!
+//! What it does not do: DHCP, firmware images, media.
 
 mod config;
 mod dialplan;
@@ -20,6 +22,8 @@ mod handle;
 mod load;
 mod phone;
 mod running;
+mod screen;
+mod services;
 mod shared;
 mod sip;
 mod sync;
@@ -34,6 +38,8 @@ use serde::{Deserialize, Serialize};
 pub use event::{CallState, Event, LineInfo, Report, Stage};
 pub use flash::Flash;
 pub use handle::{Phone, spawn};
+pub use screen::{Field, Screen, SoftKey};
+pub use services::Browser;
 pub use shared::{Phase, State};
 
 /// Which of the two phones this is.
