@@ -129,16 +129,7 @@ impl Source {
             stable::stable(|| read(&self.config, None));
         self.looked = settled.then_some(stamp);
         let unsettled = (!settled).then(|| "the files are still being written".to_owned());
-        let site_hold = reading.site_error.then(|| {
-            // The last good settings stay in force as a whole.
-            if let Some(good) = &self.site {
-                reading.site = good.clone();
-            }
-            "handset.conf has an error: correct it".to_owned()
-        });
-        if site_hold.is_none() {
-            self.site = Some(reading.site.clone());
-        }
+        let site_hold = self.settings(&mut reading);
         let fingerprint = reading.asterisk.fingerprint();
         if fingerprint != self.fingerprint {
             (self.fingerprint, self.since) = (fingerprint.clone(), now);
@@ -151,7 +142,7 @@ impl Source {
         let (mut decided, basis) = self.basis(&mut reading, decided);
         let hold;
         let mut rendered = 0;
-        let (mut built, mut held) = (Arc::new(previous.clone()), reading.phones.held.clone());
+        let (mut built, mut held) = (None, reading.phones.held.clone());
         match basis {
             Ok(basis) => {
                 let made = self.build(&reading, &basis, previous, now);
@@ -165,14 +156,9 @@ impl Source {
                 );
                 hold = site_hold.or(unsettled).or(reason);
                 reading.diagnostics.extend(made.diagnostics);
-                built = Arc::new(made.generation);
+                let made = built.insert(made.generation);
                 let raw_keys = kept::raw_keys(&reading.site);
-                reading.diagnostics.extend(withdrawn(
-                    &decided.raw_keys,
-                    &raw_keys,
-                    &reading,
-                    &built,
-                ));
+                reading.diagnostics.extend(withdrawn(&decided.raw_keys, &raw_keys, &reading, made));
                 if hold.is_none() {
                     decided.raw_keys.extend(raw_keys);
                 }
@@ -186,7 +172,7 @@ impl Source {
             directory,
             site: Arc::new(reading.site),
             families: Arc::new(reading.families),
-            built,
+            built: Arc::new(built.unwrap_or_else(|| previous.clone())),
             hold,
             held,
             unfit,
@@ -197,6 +183,19 @@ impl Source {
             decided,
         };
         (look, reading.closure)
+    }
+
+    /// Keeps the last good settings in force as a whole while the newer ones have an error: why then
+    /// nothing is offered.
+    fn settings(&mut self, reading: &mut Reading) -> Option<String> {
+        if !reading.site_error {
+            self.site = Some(reading.site.clone());
+            return None;
+        }
+        if let Some(good) = &self.site {
+            reading.site = good.clone();
+        }
+        Some("handset.conf has an error: correct it".to_owned())
     }
 
     /// The phone book as it is now; what is held back keeps the last one.
