@@ -46,10 +46,15 @@ fn endpoint(n: u8) -> String {
     )
 }
 
-async fn office(count: u8) -> Site {
+fn prepared(count: u8) -> Site {
     let text = HEAD.to_owned() + &(1..=count).map(endpoint).collect::<String>();
     let mut site = Site::prepare_version("22", &[("pjsip.conf", &text), ("pjsip_wizard.conf", "")]);
     site.top = "pjsip.conf".into();
+    site
+}
+
+async fn office(count: u8) -> Site {
+    let mut site = prepared(count);
     site.run().await;
     site
 }
@@ -139,4 +144,46 @@ async fn both_drivers_files_make_phones_on_one_host() {
         "{}",
         site.own_file(2).unwrap()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_between_save_and_reload_gets_what_asterisk_accepts() {
+    let mut site = prepared(2);
+    site.general = "asterisk_reload=wait".into();
+    site.run().await;
+    let desk = site.switch_on(1).await;
+    site.asterisk("module reload res_pjsip.so");
+    site.until("it is loaded", SOON, |site| site.status().reload == "loaded").await;
+    site.edit("hush-101-hush", "new-secret");
+    site.until("the change waits", SOON, |site| site.status().reload.contains("1 phones keep"))
+        .await;
+    desk.power_cycle().await;
+    desk.wait(SOON, |s| s.boots == 2 && s.all_registered()).await.unwrap();
+    assert_eq!(desk.state().flash.get("line1_password"), "hush-101-hush");
+    site.asterisk("module reload res_pjsip.so");
+    desk.wait(SOON, |s| s.boots == 3 && s.all_registered())
+        .await
+        .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+    assert_eq!(desk.state().flash.get("line1_password"), "new-secret");
+    site.until_current(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asterisk_may_stop_and_come_back_and_so_may_we() {
+    let mut site = office(2).await;
+    let desks = [site.boot(1).await, site.boot(2).await];
+    site.stop_asterisk();
+    site.until("it is seen to be down", SOON, |site| site.status().ami.starts_with("down")).await;
+    site.edit("\"User 1\"", "\"Meanwhile\"");
+    assert!(site.own_file(2).is_some(), "files are served without Asterisk");
+    site.kill();
+    site.start_asterisk();
+    site.run_with("info").await;
+    site.until("both are current", SOON * 2, |site| {
+        let phones = site.status().phones;
+        phones.len() == 2 && phones.iter().all(|p| p.state == State::Current)
+    })
+    .await;
+    assert_eq!(desks[0].state().lines[0].displayname, "Meanwhile");
+    assert_eq!(desks[1].state().boots, 1, "a restart of ours tells nobody");
 }
