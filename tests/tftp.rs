@@ -257,7 +257,9 @@ fn answers_come_from_the_address_that_was_asked() {
 
 #[test]
 fn a_repeated_request_is_answered_by_the_same_transfer() {
-    let lab = Lab::start(Limits { pace: quick(), ..Limits::default() });
+    // The clock itself repeats nothing meanwhile.
+    let pace = Pace { first: Duration::from_secs(9), ..quick() };
+    let lab = Lab::start(Limits { pace, ..Limits::default() });
     let phone = Phone::new("127.0.0.1");
     for _ in 0..5 {
         phone.request(&lab, "size-513", "octet", "");
@@ -379,8 +381,11 @@ fn above_the_limit_there_is_silence_until_a_transfer_ends() {
         let lab = Lab::start(limits);
         let phones = [(); 3].map(|()| Phone::new("127.0.0.1"));
         let tids = [0, 1].map(|i| {
-            phones[i].request(&lab, "size-513", "octet", "");
-            phones[i].hears_from().1
+            phones[i].request(&lab, "size-1024", "octet", "");
+            let (_, tid) = phones[i].hears_from();
+            phones[i].send(tid, Packet::Ack(1));
+            assert_eq!(phones[i].hears(), "DATA 2 (512)");
+            tid
         });
         phones[2].request(&lab, "size-1", "octet", "");
         assert!(phones[2].silent_for(100));
@@ -395,11 +400,30 @@ fn above_the_limit_there_is_silence_until_a_transfer_ends() {
 }
 
 #[test]
+fn in_a_full_house_who_never_acknowledged_makes_room() {
+    let lab = Lab::start(Limits { transfers: 2, ..Limits::default() });
+    let [phone, silent, third] = ["127.0.0.1", "127.0.0.5", "127.0.0.6"].map(Phone::new);
+    phone.request(&lab, "size-513", "octet", "");
+    let (_, tid) = phone.hears_from();
+    phone.send(tid, Packet::Ack(1));
+    assert_eq!(phone.hears(), "DATA 2 (1)");
+    silent.request(&lab, "size-513", "octet", "");
+    assert_eq!(silent.hears(), "DATA 1 (512)");
+    third.request(&lab, "size-1", "octet", "");
+    assert_eq!(third.hears(), "DATA 1 (1)");
+    let transfer = lab.report();
+    assert_eq!(transfer.asker, silent.socket.local_addr().unwrap());
+    assert_eq!(transfer.outcome, Outcome::TimedOut);
+    phone.send(tid, Packet::Ack(2));
+    assert_eq!(lab.report().outcome, Outcome::Complete);
+}
+
+#[test]
 fn no_windows_flow_to_an_address_that_has_not_acknowledged() {
     let lab = Lab::start(Limits::default());
     let phone = Phone::new("127.0.0.1");
-    phone.request(&lab, "size-20000", "octet", "windowsize 64 blksize 9000");
-    assert_eq!(phone.hears(), "OACK windowsize=16 blksize=1428");
+    phone.request(&lab, "size-20000", "octet", "windowsize 64 blksize 1000");
+    assert_eq!(phone.hears(), "OACK windowsize=64 blksize=1000");
     assert!(phone.silent_for(100));
 }
 
@@ -480,4 +504,13 @@ fn block_sizes_follow_the_limits() {
     let phone = Phone::new("127.0.0.1");
     phone.request(&lab, "size-20000", "octet", "blksize 1428 windowsize 8");
     assert_eq!(phone.hears(), "OACK blksize=600 windowsize=1");
+}
+
+#[test]
+fn no_block_is_larger_than_the_path_takes() {
+    // The loopback device carries 65,536 bytes, its heads take 32.
+    let lab = Lab::start(Limits::default());
+    let phone = Phone::new("127.0.0.1");
+    phone.request(&lab, "size-20000", "octet", "blksize 65464 windowsize 9");
+    assert_eq!(phone.hears(), "OACK blksize=65464 windowsize=2");
 }

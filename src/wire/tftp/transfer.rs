@@ -2,7 +2,7 @@
 //! deadline come out. Times are counted from the beginning of the transfer.
 //!
 //! ```text
-//! packets to send ── next_packet(now) ──► until None
+//! packets to send ── next_datagram(now) ──► until None
 //! what the peer sent ── receive(datagram, now)
 //! deadline() passed ── tick(now)          the request came again ── repeat(now)
 //! end() ──► how it ended; nothing is sent any more
@@ -11,13 +11,14 @@
 //! Blocks are counted from 0, which stands for the OACK; the numbers on the wire are these modulo
 //! 65,536, so that files of any length can be sent.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::netascii::{self, Cursor};
 use super::options::Terms;
-use super::packet::{self, Mode, Options, Packet, code};
+use super::packet::{self, Datagram, Mode, Options, Packet, code};
 
 /// How patient a transfer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +112,24 @@ impl Transfer {
 
     /// The next datagram to send now, to be asked for until there is none.
     pub fn next_packet(&mut self, now: Duration) -> Option<Packet<'_>> {
+        let block = self.advance(now)?;
+        if block == 0 {
+            return Some(Packet::Oack(Options(&self.terms.oack)));
+        }
+        Some(Packet::Data { block: wire(block), payload: self.blocks.payload(block) })
+    }
+
+    /// As [`Transfer::next_packet`], in two pieces, the second of which shares the body's memory.
+    pub fn next_datagram(&mut self, now: Duration) -> Option<Datagram> {
+        let block = self.advance(now)?;
+        if block == 0 {
+            return Some(Datagram::oack(&self.terms.oack));
+        }
+        Some(Datagram::data(wire(block), self.blocks.share(block)))
+    }
+
+    /// The block that may be sent now, taken as sent.
+    fn advance(&mut self, now: Duration) -> Option<u64> {
         // Data only flows once the OACK is acknowledged, and so the peer proved.
         let window = if self.base == 0 { 1 } else { u64::from(self.terms.window) };
         let block = self.next;
@@ -124,10 +143,7 @@ impl Transfer {
         }
         self.sent_at = now;
         self.deadline = now.saturating_add(self.patience()).min(self.pace.whole);
-        if block == 0 {
-            return Some(Packet::Oack(Options(&self.terms.oack)));
-        }
-        Some(Packet::Data { block: wire(block), payload: self.blocks.payload(block) })
+        Some(block)
     }
 
     /// Takes a datagram from the peer. What has no place in a transfer is passed over.
@@ -167,6 +183,11 @@ impl Transfer {
             self.tries = (self.tries + 1).min(self.pace.unproved - 1);
             self.rewind();
         }
+    }
+
+    /// Whether the client acknowledged anything: only then is its address surely its own.
+    pub fn proved(&self) -> bool {
+        self.proved
     }
 
     /// When [`Transfer::tick`] has something to do.
@@ -323,18 +344,30 @@ impl Blocks {
 
     /// The payload of a block that is not past the last one.
     fn payload(&mut self, block: u64) -> &[u8] {
-        let Some(text) = &mut self.text else {
-            let start = usize::try_from(octets_before(block, self.size, &self.body))
-                .map_or(self.body.len(), |start| start.min(self.body.len()));
-            let end = start.saturating_add(self.size).min(self.body.len());
-            return &self.body[start..end];
-        };
+        let place = self.place(block);
+        let Some(text) = &mut self.text else { return &self.body[place] };
         if block > text.block {
             text.before += text.encoded.len() as u64;
             text.block = block;
             text.after = netascii::fill(&self.body, text.after, self.size, &mut text.encoded);
         }
         &text.encoded
+    }
+
+    /// The payload without a copy, except in netascii.
+    fn share(&mut self, block: u64) -> Bytes {
+        if self.text.is_some() {
+            return Bytes::copy_from_slice(self.payload(block));
+        }
+        self.body.slice(self.place(block))
+    }
+
+    /// Where the payload of a block lies in the body, in octet mode.
+    fn place(&self, block: u64) -> Range<usize> {
+        let all = self.body.len();
+        let start = usize::try_from(octets_before(block, self.size, &self.body));
+        let start = start.map_or(all, |start| start.min(all));
+        start..start.saturating_add(self.size).min(all)
     }
 
     /// Payload bytes in all blocks before `block`.
