@@ -13,13 +13,19 @@ use super::Counters;
 use crate::daemon::event::{Event, Outcome, Transfer};
 
 /// Transfers in one message.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 
-/// How long the first of a batch waits for others.
+/// How long the first of a batch waits for others: shortly when it is calm, and longer after a batch
+/// of [`MANY`], because the core looks over its whole fleet once for each.
 const TICK: Duration = Duration::from_millis(20);
+const BUSY: Duration = Duration::from_millis(250);
+const MANY: usize = 64;
+
+/// So many do not wait for others.
+const ENOUGH: usize = 8192;
 
 /// Ended transfers that may wait for a busy core.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 16_384;
 
 /// Lines in one second.
 const LINES: u32 = 50;
@@ -31,13 +37,15 @@ pub(super) struct Reporter {
     waiting: Vec<Transfer>,
     /// When the first of them has to go out.
     due: Option<Instant>,
+    /// How long the first one waits for others.
+    tick: Duration,
     log: Log,
 }
 
 impl Reporter {
     pub(super) fn new(report: mpsc::Sender<Event>, counters: Arc<Counters>) -> Self {
         let log = Log { second: Instant::now(), lines: 0, complete: 0, others: 0 };
-        Self { report, counters, waiting: Vec::new(), due: None, log }
+        Self { report, counters, waiting: Vec::new(), due: None, tick: TICK, log }
     }
 
     /// A transfer ended.
@@ -48,8 +56,8 @@ impl Reporter {
             return;
         }
         self.waiting.push(transfer);
-        self.due.get_or_insert(now + TICK);
-        if self.waiting.len().is_multiple_of(BATCH) {
+        self.due.get_or_insert(now + self.tick);
+        if self.waiting.len() == ENOUGH {
             self.pass_on(now);
         }
     }
@@ -69,6 +77,7 @@ impl Reporter {
 
     /// Hands a batch to the core; while the core is busy, what ended waits here.
     fn pass_on(&mut self, now: Instant) {
+        self.tick = if self.waiting.len() < MANY { TICK } else { BUSY };
         while !self.waiting.is_empty() {
             let Ok(room) = self.report.try_reserve() else {
                 self.due = Some(now + TICK);
@@ -192,18 +201,22 @@ mod tests {
     }
 
     #[test]
-    fn transfers_are_reported_together_in_order() {
+    fn transfers_are_reported_together_in_order_and_later_when_there_are_many() {
         let (report, mut events) = mpsc::channel(9);
         let mut reporter = Reporter::new(report, Arc::default());
         let now = Instant::now();
         (0..BATCH + 9).for_each(|n| reporter.ended(transfer(n), now));
-        assert_eq!(batch(&mut events).unwrap(), (0..BATCH).collect::<Vec<_>>());
         reporter.tick(now);
-        assert_eq!(batch(&mut events), None);
-        assert_eq!(reporter.due(), Some(now + TICK));
+        assert_eq!((batch(&mut events), reporter.due()), (None, Some(now + TICK)));
         reporter.tick(now + TICK);
+        assert_eq!(batch(&mut events).unwrap(), (0..BATCH).collect::<Vec<_>>());
         assert_eq!(batch(&mut events).unwrap(), (BATCH..BATCH + 9).collect::<Vec<_>>());
         assert!(reporter.waiting.is_empty() && reporter.due.is_none());
+        reporter.ended(transfer(1), now);
+        assert_eq!(reporter.due(), Some(now + BUSY));
+        reporter.tick(now + BUSY);
+        reporter.ended(transfer(2), now);
+        assert_eq!(reporter.due(), Some(now + TICK));
     }
 
     #[test]
@@ -211,17 +224,18 @@ mod tests {
         let (report, mut events) = mpsc::channel(1);
         let counters = Arc::new(Counters::default());
         let mut reporter = Reporter::new(report, Arc::clone(&counters));
-        let now = Instant::now();
-        let all = BATCH + QUEUE + 7;
-        (0..all).for_each(|n| reporter.ended(transfer(n), now));
+        let mut now = Instant::now();
+        let kept = BATCH + QUEUE;
+        (0..kept + 7).for_each(|n| reporter.ended(transfer(n), now));
         assert_eq!(counters.unreported.load(Ordering::Relaxed), 7);
         let mut heard = Vec::new();
         while let Some(batch) = batch(&mut events) {
             assert!(batch.len() <= BATCH);
             heard.extend(batch);
-            reporter.tick(now + TICK * u32::try_from(heard.len()).unwrap());
+            now += BUSY;
+            reporter.tick(now);
         }
-        assert_eq!(heard, (0..BATCH + QUEUE).collect::<Vec<_>>());
+        assert_eq!(heard, (0..kept).collect::<Vec<_>>());
     }
 
     #[test]
@@ -229,7 +243,7 @@ mod tests {
         let (report, events) = mpsc::channel(1);
         drop(events);
         let mut reporter = Reporter::new(report, Arc::default());
-        (0..BATCH).for_each(|n| reporter.ended(transfer(n), Instant::now()));
+        (0..ENOUGH).for_each(|n| reporter.ended(transfer(n), Instant::now()));
         assert!(reporter.waiting.is_empty());
         reporter.close(Duration::from_secs(9));
     }
