@@ -104,7 +104,7 @@ pub struct Service {
 
 /// Sockets for the transfers of one listener. Each holds the acknowledgements that have not been read
 /// yet; and a client that asks twice from one port gets another one of ours.
-const PORTS: usize = 4;
+const PORTS: usize = 2;
 
 /// Serves until `shutdown`: then no request is read any more, running transfers may finish within
 /// [`Limits::stop`], and everything that ended has been reported when this returns. Errors of

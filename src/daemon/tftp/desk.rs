@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::fair::{Turn, Turns};
+use super::fair::{Turns, Waiting};
 use super::report::Reporter;
 use super::table::{Id, Session, Table};
 use super::timers::Timers;
@@ -97,7 +97,7 @@ enum Body {
 }
 
 impl Desk {
-    /// A datagram at a listener; `more` says that others wait behind it.
+    /// A datagram at a listener; `more` says that others wait behind it, and then it waits with them.
     pub(super) fn asked(
         &mut self,
         door: usize,
@@ -106,11 +106,12 @@ impl Desk {
         more: bool,
         now: Instant,
     ) {
-        match self.turns.take(more, arrival, datagram) {
-            Turn::Now => self.take(door, arrival, datagram, now),
-            // A request that was put back comes to the first listener's ports, as good as any.
-            Turn::Later => {}
-            Turn::Never => count(&self.counters.above_limit),
+        if !more && self.turns.is_empty() {
+            return self.take(door, arrival, datagram, now);
+        }
+        let waiting = Waiting { door, arrival: *arrival, datagram: datagram.into() };
+        if !self.turns.wait(waiting) {
+            count(&self.counters.above_limit);
         }
     }
 

@@ -11,6 +11,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::count;
 use super::desk::Desk;
+use super::fair::Turns;
 use super::table::Id;
 use crate::daemon::event::Outcome;
 use crate::daemon::net::Listener;
@@ -18,11 +19,11 @@ use crate::daemon::net::batch::{BATCH, Inbox};
 use crate::daemon::serve::Unreadable;
 use crate::wire::tftp::packet::MAX_REQUEST;
 
-/// Batches of requests that are taken in before the running transfers have their turn.
-const BATCHES: usize = 4;
+/// Batches that are taken out of one socket before the others have their turn.
+const BATCHES: usize = 8;
 
-/// Requests put back that are answered before the others are looked at again.
-const PUT_BACK: usize = 32;
+/// Requests that waited and are answered before the running transfers are looked at again.
+const SOME: usize = 32;
 
 /// The longest sleep.
 const SLEEP: Duration = Duration::from_secs(10);
@@ -126,11 +127,14 @@ impl Engine {
                 }
             };
             let ready = events.get(..ready).unwrap_or_default();
-            // Requests first: a phone that waits for its first answer asks again.
-            ready.iter().for_each(|event| self.requests(event.data()));
-            ready.iter().for_each(|event| self.packets(event.data()));
-            self.put_back();
-            self.letters();
+            for number in ready.iter().map(EpollEvent::data) {
+                match self.number(number) {
+                    Some(number) if number < self.desk.plan.doors => self.requests(number),
+                    Some(number) => self.packets(number),
+                    None => self.letters(),
+                }
+            }
+            self.waiting();
             self.timers();
             self.flush();
         }
@@ -140,7 +144,7 @@ impl Engine {
 
     /// How long there is nothing to do.
     fn patience(&self, now: Instant) -> EpollTimeout {
-        if self.desk.turns.waits() {
+        if !self.desk.turns.is_empty() {
             return EpollTimeout::ZERO;
         }
         let due = [self.desk.timers.next(), self.desk.reporter.due(), self.stops];
@@ -151,11 +155,8 @@ impl Engine {
         EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO)
     }
 
-    /// Takes in what waits at a listener.
-    fn requests(&mut self, number: u64) {
-        let Some(door) = self.number(number).filter(|door| *door < self.desk.plan.doors) else {
-            return;
-        };
+    /// Takes in what waits at a listener: all of it, because a socket holds little.
+    fn requests(&mut self, door: usize) {
         for _ in 0..BATCHES {
             let Some(came) = receive(&mut self.requests, &self.sockets[door], &self.desk) else {
                 return;
@@ -164,39 +165,43 @@ impl Engine {
             for (arrival, datagram) in self.requests.datagrams() {
                 self.desk.asked(door, arrival, datagram, came == BATCH, now);
             }
-            self.flush();
             if came < BATCH {
                 return;
             }
         }
     }
 
-    /// Takes in what waits at a port.
-    fn packets(&mut self, number: u64) {
-        let doors = self.desk.plan.doors;
-        let Some(port) = self.number(number).filter(|port| *port >= doors) else { return };
-        if receive(&mut self.packets, &self.sockets[port], &self.desk).is_some() {
+    /// Takes in what waits at a port, and answers it.
+    fn packets(&mut self, port: usize) {
+        for _ in 0..BATCHES {
+            let Some(came) = receive(&mut self.packets, &self.sockets[port], &self.desk) else {
+                return;
+            };
             let now = Instant::now();
             for (arrival, datagram) in self.packets.datagrams() {
                 self.desk.heard(port, arrival, datagram, now);
             }
+            self.send(port);
+            if came < BATCH {
+                return;
+            }
         }
-        self.send(port);
     }
 
+    /// The socket behind a number, unless it is the mailbox.
     fn number(&self, number: u64) -> Option<usize> {
         usize::try_from(number).ok().filter(|number| *number < self.sockets.len())
     }
 
-    /// Answers some of those that were put back for others.
-    fn put_back(&mut self) {
-        if self.stops.is_some() || !self.desk.turns.waits() {
+    /// Answers some of those that had to wait.
+    fn waiting(&mut self) {
+        if self.desk.turns.is_empty() {
             return;
         }
         let now = Instant::now();
-        for _ in 0..PUT_BACK {
-            let Some((arrival, request)) = self.desk.turns.next() else { return };
-            self.desk.take(0, &arrival, &request, now);
+        for _ in 0..SOME {
+            let Some(next) = self.desk.turns.next() else { return };
+            self.desk.take(next.door, &next.arrival, &next.datagram, now);
         }
     }
 
@@ -208,6 +213,7 @@ impl Engine {
         }
         if letters.stop && self.stops.is_none() {
             self.stops = Some(now + self.desk.limits.stop);
+            self.desk.turns = Turns::default();
             for door in self.sockets.iter().take(self.desk.plan.doors) {
                 // A listener that cannot be taken out is one that is not there.
                 let _ = self.epoll.delete(door);
