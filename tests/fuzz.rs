@@ -42,7 +42,8 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let mut all = if target == "tag" { Vec::new() } else { cases() };
+    let own = ["tag", "tftp"].contains(&target);
+    let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
     }
@@ -79,6 +80,11 @@ fn the_editor_holds_for_every_seed() {
     replay("editor", claims::editor, 100);
 }
 
+#[test]
+fn the_tftp_packets_hold_for_every_seed() {
+    replay("tftp", claims::tftp, 12);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -98,7 +104,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 40] = [
+const PIECES: [&[u8]; 48] = [
     b";--",
     b"--;",
     b";",
@@ -139,6 +145,14 @@ const PIECES: [&[u8]; 40] = [
     b"\"",
     b":",
     b";--; x --; ",
+    b"octet\0",
+    b"netascii\0",
+    b"blksize\01428\0",
+    b"windowsize\016\0",
+    b"tsize\00\0",
+    b"NNNNNNNN",
+    b"TTTT",
+    b"A\0\x01",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -211,4 +225,10 @@ fn hammer_the_tag() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_editor() {
     hammer("editor", claims::editor);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_the_tftp_packets() {
+    hammer("tftp", claims::tftp);
 }

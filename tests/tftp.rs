@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod tftp_faults;
 mod tftp_lab;
 
 use std::fs;

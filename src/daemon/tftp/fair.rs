@@ -71,7 +71,8 @@ mod tests {
 
     fn wait(turns: &mut Turns, host: &str, request: u8) -> bool {
         let ip = host.parse().unwrap();
-        let arrival = Arrival { from: (ip, 1).into(), asked: Source { ip, interface: 0 }, length: 1 };
+        let arrival =
+            Arrival { from: (ip, 1).into(), asked: Source { ip, interface: 0 }, length: 1 };
         turns.wait(Waiting { door: 0, arrival, datagram: Box::new([request]) })
     }
 
@@ -91,9 +92,8 @@ mod tests {
     fn what_waits_is_bounded_in_all() {
         let mut turns = Turns::default();
         let hosts = (0..40).map(|host| format!("10.0.0.{host}"));
-        let taken: usize = hosts
-            .map(|host| (0..1024).filter(|_| wait(&mut turns, &host, b'x')).count())
-            .sum();
+        let taken: usize =
+            hosts.map(|host| (0..1024).filter(|_| wait(&mut turns, &host, b'x')).count()).sum();
         assert_eq!((taken, turns.first.len()), (OF_ALL, 32 * 32));
     }
 }

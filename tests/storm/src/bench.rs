@@ -147,7 +147,12 @@ fn once(scenario: &Scenario, kind: &Kind, site: &Site, rep: usize) -> io::Result
                 most_ns: 90_000_000_000,
                 pool,
             };
-            result.load = Some(measure(&load, cost)?);
+            let report = measure(&load, cost)?;
+            if report.files_ok == 0 {
+                let why = format!("{} gave no file: nothing was measured", kind.name);
+                return Err(io::Error::other(why));
+            }
+            result.load = Some(report);
         }
         What::Abuse { kind, sessions } => {
             let plan = abuse::Plan {
