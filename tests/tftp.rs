@@ -424,7 +424,7 @@ fn no_windows_flow_to_an_address_that_has_not_acknowledged() {
     let lab = Lab::start(Limits::default());
     let phone = Phone::new("127.0.0.1");
     phone.request(&lab, "size-20000", "octet", "windowsize 64 blksize 1000");
-    assert_eq!(phone.hears(), "OACK windowsize=64 blksize=1000");
+    assert_eq!(phone.hears(), "OACK windowsize=16 blksize=1000");
     assert!(phone.silent_for(100));
 }
 

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::libc;
 use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, SockaddrStorage, sockopt};
+use rustix::net::sockopt::Ipv4PathMtuDiscovery;
 
 /// The receive buffer that a listener asks for, in bytes. The default of the kernel holds 256
 /// requests; the rest of a building that boots at once would be lost (performance.md §0). The kernel
@@ -69,6 +70,15 @@ impl Listener {
         let mut local = self.local;
         local.set_port(0);
         Self::bind(local)
+    }
+
+    /// Tells the kernel that what is sent from here fits every path: it then spares itself a number
+    /// for each datagram that pieces of it would need. Larger ones are refused from then on.
+    pub fn sends_small(&self) -> io::Result<()> {
+        if self.local.is_ipv4() {
+            rustix::net::sockopt::set_ip_mtu_discover(self, Ipv4PathMtuDiscovery::DO)?;
+        }
+        Ok(())
     }
 
     /// The address that it is bound to.

@@ -11,7 +11,8 @@
 //! A thread of its own does all of it, without a task, a socket or a copy of the bytes for each
 //! transfer. The other side of a transfer is named by its address and port; on our side a few ports
 //! are enough, because a client has one transfer at a time from one of its ports (RFC 1350 §4 wants
-//! the two together to be unlike any other transfer's).
+//! the two together to be unlike any other transfer's). Transfers with large blocks or windows have more of
+//! them, which nobody can foretell: what an acknowledgement brings is large there.
 
 mod desk;
 mod engine;
@@ -20,6 +21,7 @@ mod report;
 mod table;
 mod timers;
 
+use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +67,7 @@ impl Default for Limits {
         Self {
             transfers: 16_384,
             per_host: 250,
-            bounds: Bounds { block: 65_464, window: 64 },
+            bounds: Bounds { block: 65_464, window: 16 },
             pace: Pace::default(),
             stop: Duration::from_secs(5),
         }
@@ -102,9 +104,14 @@ pub struct Service {
     pub counters: Arc<Counters>,
 }
 
-/// Sockets for the transfers of one listener. Each holds the acknowledgements that have not been read
-/// yet; and a client that asks twice from one port gets another one of ours.
-const PORTS: usize = 2;
+/// Sockets for the transfers of one listener that go in lock-step with blocks of 512 bytes, as phones
+/// want their settings. More would only make the batches smaller; and a client that asks twice from
+/// one port gets the other one.
+const STEPS: usize = 2;
+
+/// Sockets for those with larger blocks or windows: so many that somebody who made up his address does
+/// not guess which one to acknowledge.
+const WINDOWS: usize = 32;
 
 /// Serves until `shutdown`: then no request is read any more, running transfers may finish within
 /// [`Limits::stop`], and everything that ended has been reported when this returns. Errors of
@@ -137,10 +144,17 @@ fn start(
         info!(listen = %listener.local(), receive_buffer = listener.granted(),
             requests_at_once = phones, "tftp serves");
     }
+    let plan =
+        Plan { doors, steps: STEPS, windows: WINDOWS, turn: 0, secret: RandomState::default() };
     let mut sockets = listeners;
     for door in 0..doors {
-        for _ in 0..PORTS {
-            sockets.push(sockets[door].neighbour()?);
+        sockets[door].sends_small()?;
+        for number in 0..plan.steps + plan.windows {
+            let socket = sockets[door].neighbour()?;
+            if number < plan.steps {
+                socket.sends_small()?;
+            }
+            sockets.push(socket);
         }
     }
     let loader = Loader {
@@ -162,7 +176,7 @@ fn start(
             reporter: Reporter::new(runs.report, Arc::clone(&runs.counters)),
             counters: runs.counters,
             outboxes,
-            plan: Plan { doors, ports: PORTS, turn: 0 },
+            plan,
             strangers: Strangers::new(Instant::now()),
         };
         match Engine::new(sockets, for_engine, desk) {

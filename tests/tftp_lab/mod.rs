@@ -120,7 +120,7 @@ impl Lab {
 
     /// Nothing more was reported.
     pub(crate) fn no_report(&self) -> bool {
-        self.report_within(Duration::from_millis(350)).is_none()
+        self.report_within(Duration::from_millis(600)).is_none()
     }
 
     /// The service returns after its stop.

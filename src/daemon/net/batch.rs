@@ -26,7 +26,7 @@ impl Inbox {
     /// For datagrams of at most `size` bytes; longer ones are cut.
     pub fn new(size: usize) -> Self {
         Self {
-            headers: headers(),
+            headers: room(false),
             buffer: vec![0; size * BATCH],
             size,
             arrivals: Vec::with_capacity(BATCH),
@@ -54,11 +54,6 @@ impl Inbox {
             .zip(parts)
             .map(|(arrival, part)| (arrival, part.get(..arrival.length).unwrap_or(part)))
     }
-}
-
-/// Room for the packet info of either family.
-fn headers() -> MultiHeaders<SockaddrStorage> {
-    MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(libc::in6_pktinfo)))
 }
 
 /// A datagram from nowhere cannot come; if it did, it would be answered to the address of nobody.
@@ -92,7 +87,8 @@ const PIECE: usize = 60_000;
 
 /// Sends datagrams from one socket, up to [`BATCH`] at once.
 pub struct Outbox {
-    headers: MultiHeaders<SockaddrStorage>,
+    /// Made when it is first needed: most sockets are never busy.
+    headers: Option<MultiHeaders<SockaddrStorage>>,
     waiting: VecDeque<Parcel>,
     ipv4: bool,
     /// The kernel cuts one piece into equal datagrams (`UDP_SEGMENT`, Linux 4.18).
@@ -105,13 +101,7 @@ impl Outbox {
     /// For a socket with a local address of this kind.
     pub fn new(local: SocketAddr) -> Self {
         let ipv4 = local.is_ipv4();
-        let space = if ipv4 {
-            nix::cmsg_space!(libc::in_pktinfo)
-        } else {
-            nix::cmsg_space!(libc::in6_pktinfo)
-        };
-        let headers = MultiHeaders::preallocate(BATCH, Some(space));
-        Self { headers, waiting: VecDeque::new(), ipv4, segments: true, failed: 0 }
+        Self { headers: None, waiting: VecDeque::new(), ipv4, segments: true, failed: 0 }
     }
 
     /// Whether nothing waits.
@@ -191,8 +181,9 @@ impl Outbox {
         let Some(first) = self.waiting.front() else { return Ok(0) };
         let source_of_all = first.source;
         let of_one = |parcel: &&Parcel| parcel.source == source_of_all;
-        let mut addresses = Vec::with_capacity(BATCH);
-        let mut parts = Vec::with_capacity(BATCH);
+        let most = self.waiting.len().min(BATCH);
+        let mut addresses = Vec::with_capacity(most);
+        let mut parts = Vec::with_capacity(most);
         let mut before = None;
         for parcel in self.waiting.iter().take(BATCH).take_while(of_one) {
             if self.segments && before == Some(parcel.to) && parts.len() > 1 {
@@ -210,13 +201,20 @@ impl Outbox {
             before = Some(parcel.to);
         }
         let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        let headers = &mut self.headers;
+        let headers = self.headers.get_or_insert_with(|| room(self.ipv4));
         source(self.ipv4, &source_of_all, |info| {
             let sent =
                 socket::sendmmsg(fd, headers, parts.iter(), &addresses, [info], flags)?.count();
             Ok(sent)
         })
     }
+}
+
+/// Room for the packet info of one family.
+fn room(ipv4: bool) -> MultiHeaders<SockaddrStorage> {
+    let space =
+        if ipv4 { nix::cmsg_space!(libc::in_pktinfo) } else { nix::cmsg_space!(libc::in6_pktinfo) };
+    MultiHeaders::preallocate(BATCH, Some(space))
 }
 
 fn length(parcel: &Parcel) -> usize {

@@ -1,6 +1,7 @@
 //! What is done with each datagram: no sockets, no waiting. What is to be sent goes into the outbox of
 //! the socket that it leaves from.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use crate::daemon::serve::{Catalog, Found, Unreadable};
 use crate::wire::tftp::packet::code;
 use crate::wire::tftp::transfer::stranger;
 use crate::wire::tftp::{
-    Bounds, Datagram, End, Fault, Packet, Request, Transfer, asked_block, parse, printable, settle,
+    Bounds, Datagram, End, Fault, Packet, Request, Transfer, asked_block, asked_window, parse,
+    printable, settle,
 };
 
 /// Strangers that get an answer in one second.
@@ -50,21 +52,33 @@ pub(super) struct Desk {
     pub(super) strangers: Strangers,
 }
 
-/// Which sockets there are: so many listeners, and for each so many ports that transfers run over.
-#[derive(Clone, Copy, Debug)]
+/// Which sockets there are: so many listeners, and for each so many ports that transfers run over:
+/// first those for lock-step and small blocks, then those for windows and large ones.
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) doors: usize,
-    pub(super) ports: usize,
+    pub(super) steps: usize,
+    pub(super) windows: usize,
     /// Counts on, so that each transfer has another port than the one before.
-    pub(super) turn: usize,
+    pub(super) turn: u64,
+    /// Keyed: nobody knows which port is next.
+    pub(super) secret: RandomState,
 }
 
 impl Plan {
-    /// A port for a transfer that was asked for at a listener, another one than `not`.
-    fn port(&mut self, door: usize, not: Option<usize>) -> usize {
+    /// A port for a transfer that was asked for at a listener, another one than `not`. Who made up his
+    /// address does not hear which one it is, and so gets nothing large.
+    fn port(&mut self, door: usize, large: bool, not: Option<usize>) -> usize {
         self.turn = self.turn.wrapping_add(1);
-        let port = |turn: usize| self.doors + door * self.ports + turn % self.ports;
-        if Some(port(self.turn)) == not { port(self.turn.wrapping_add(1)) } else { port(self.turn) }
+        let (skip, count, turn) = if large {
+            let turn = self.secret.hash_one(self.turn);
+            (self.steps, self.windows, usize::try_from(turn >> 32).unwrap_or(0))
+        } else {
+            (0, self.steps, usize::try_from(self.turn & 0xffff).unwrap_or(0))
+        };
+        let first = self.doors + door * (self.steps + self.windows) + skip;
+        let port = first + turn % count;
+        if Some(port) == not { first + (turn + 1) % count } else { port }
     }
 }
 
@@ -196,7 +210,9 @@ impl Desk {
         if let Some(id) = leaves {
             self.end(id, Outcome::TimedOut, now);
         }
-        let port = self.plan.port(door, old);
+        let large = asked_window(request).is_some_and(|window| window > 1)
+            || asked_block(request).is_some_and(|size| size > 512);
+        let port = self.plan.port(door, large, old);
         match found {
             Ok(bytes) => {
                 let id = self.open((arrival, port), datagram, ticket, Body::Here(bytes), now);
@@ -374,5 +390,26 @@ fn outcome(end: &End) -> Outcome {
         End::Unconfirmed => Outcome::Unconfirmed,
         End::Aborted(code, text) => Outcome::Aborted(*code, text.clone()),
         End::TimedOut => Outcome::TimedOut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ports_of_windows_cannot_be_foretold_and_no_port_comes_twice_where_it_matters() {
+        let mut plan =
+            Plan { doors: 2, steps: 2, windows: 32, turn: 0, secret: RandomState::default() };
+        let steps: Vec<_> = (0..4).map(|_| plan.port(1, false, None)).collect();
+        assert_eq!(steps, [37, 36, 37, 36]);
+        assert_eq!(plan.port(0, false, Some(3)), 2);
+        let windows: Vec<_> = (0..200).map(|_| plan.port(0, true, None)).collect();
+        assert!(windows.iter().all(|port| (4..36).contains(port)));
+        assert!(windows.iter().collect::<HashSet<_>>().len() > 16);
+        assert!(windows.windows(3).any(|w| w[1] != w[0] + 1 || w[2] != w[1] + 1));
+        assert!((0..200).all(|_| plan.port(1, true, Some(40)) != 40));
     }
 }

@@ -18,11 +18,11 @@ const BATCH: usize = 1024;
 /// How long the first of a batch waits for others: shortly when it is calm, and longer after a batch
 /// of [`MANY`], because the core looks over its whole fleet once for each.
 const TICK: Duration = Duration::from_millis(20);
-const BUSY: Duration = Duration::from_millis(250);
+const BUSY: Duration = Duration::from_millis(500);
 const MANY: usize = 64;
 
 /// So many do not wait for others.
-const ENOUGH: usize = 8192;
+const ENOUGH: usize = 12_288;
 
 /// Ended transfers that may wait for a busy core.
 const QUEUE: usize = 16_384;

@@ -69,8 +69,17 @@ pub fn settle(request: &Request<'_>, size: u64, bounds: Bounds) -> Terms {
 
 /// The block size that a client asks for; none where it does not.
 pub fn asked_block(request: &Request<'_>) -> Option<u64> {
-    let mut sizes = request.options.filter(|(name, _)| name.eq_ignore_ascii_case(b"blksize"));
-    sizes.next().and_then(|(_, value)| decimal(value))
+    asked(request, b"blksize")
+}
+
+/// The window that a client asks for; none where it does not.
+pub fn asked_window(request: &Request<'_>) -> Option<u64> {
+    asked(request, b"windowsize")
+}
+
+fn asked(request: &Request<'_>, option: &[u8]) -> Option<u64> {
+    let mut values = request.options.filter(|(name, _)| name.eq_ignore_ascii_case(option));
+    values.next().and_then(|(_, value)| decimal(value))
 }
 
 /// Blocks in [`WINDOW_BYTES`], whichever of the two options comes first.

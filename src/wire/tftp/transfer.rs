@@ -131,7 +131,11 @@ impl Transfer {
     /// The block that may be sent now, taken as sent.
     fn advance(&mut self, now: Duration) -> Option<u64> {
         // Data only flows once the OACK is acknowledged, and so the peer proved.
-        let window = if self.base == 0 { 1 } else { u64::from(self.terms.window) };
+        // Who acknowledged no data yet gets one window, and after that one block at a time.
+        let window = match (self.base, self.tries) {
+            (0, _) | (1, 1..) => 1,
+            _ => u64::from(self.terms.window),
+        };
         let block = self.next;
         if self.end.is_some() || block >= self.base + window || self.blocks.past(block) {
             return None;
@@ -168,12 +172,20 @@ impl Transfer {
         if self.end.is_some() || now < self.deadline {
             return;
         }
-        let most = if self.proved { self.pace.repeats } else { self.pace.unproved - 1 };
-        if now >= self.pace.whole || self.tries >= most {
+        if now >= self.pace.whole || self.tries >= self.most_tries() {
             return self.give_up();
         }
         self.tries += 1;
         self.rewind();
+    }
+
+    fn most_tries(&self) -> u32 {
+        if self.took_data() { self.pace.repeats } else { self.pace.unproved - 1 }
+    }
+
+    /// Whether the client acknowledged data: the ACK of an OACK alone is easily made up.
+    fn took_data(&self) -> bool {
+        self.base > 1
     }
 
     /// The client sent its request again: it has not seen our answer, which is sent once more,
@@ -212,6 +224,9 @@ impl Transfer {
 
     fn acknowledged(&mut self, number: u16, now: Duration) {
         let ahead = u64::from(number.wrapping_sub(wire(self.base)));
+        if ahead == u64::from(u16::MAX) {
+            self.again(now);
+        }
         if ahead >= self.high - self.base {
             // A duplicate or a stray. To answer it would send every block twice from here on
             // (RFC 1123 §4.2.3.1, the sorcerer's apprentice).
@@ -232,6 +247,18 @@ impl Transfer {
         }
     }
 
+    /// The client says once more where it stands. Within a window that means a gap or a client that
+    /// grew tired of waiting (RFC 7440 §4), unless what it waits for has only just left. In lock-step
+    /// it means nothing.
+    fn again(&mut self, now: Duration) {
+        let waited = now >= self.sent_at.saturating_add(self.pace.least);
+        if self.terms.window > 1 && self.base > 0 && waited && self.tries < self.most_tries() {
+            self.tries += u32::from(!self.took_data());
+            self.next = self.base;
+            self.timed = None;
+        }
+    }
+
     /// Sends again from the first block without an acknowledgement. Its ACK then measures nothing,
     /// it may belong to either copy (Karn's rule).
     fn rewind(&mut self) {
@@ -249,7 +276,7 @@ impl Transfer {
     fn patience(&self) -> Duration {
         match self.terms.timeout {
             Some(seconds) => Duration::from_secs(u64::from(seconds)),
-            None if self.proved => self.round.wait,
+            None if self.took_data() || self.proved && self.tries == 0 => self.round.wait,
             None => self.pace.first * (1 << self.tries.min(2)),
         }
     }
