@@ -9,10 +9,10 @@ N16    ?= 20000
 N22    ?= 5000
 SEED   ?= $(shell date +%s)
 
-.PHONY: help build run test parity bench lint doc setup install clean
+.PHONY: help build run test parity bench bench-storm lint doc setup install clean
 
 help:           ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
 build:          ## target/release/handsetd and target/release/handset
 	$(CARGO) build --release --locked -p handset
@@ -29,6 +29,9 @@ parity:         ## our reading of Asterisk's files against real Asterisk 16 and 
 
 bench:          ## the measurements
 	$(CARGO) bench --locked -p handset
+
+bench-storm:    ## boot storms, firmware and abuse: handsetd and four other TFTP servers (root; STORM=options)
+	@tests/storm/run $(STORM)
 
 lint:           ## format, clippy and shell scripts only
 	@tests/run fmt clippy scripts

@@ -42,7 +42,8 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let mut all = if ["tag", "http"].contains(&target) { Vec::new() } else { cases() };
+    let own = ["tag", "http", "tftp"].contains(&target);
+    let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
     }
@@ -84,6 +85,11 @@ fn http_holds_for_every_seed() {
     replay("http", claims::http, 12);
 }
 
+#[test]
+fn the_tftp_packets_hold_for_every_seed() {
+    replay("tftp", claims::tftp, 12);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -103,7 +109,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 64] = [
+const PIECES: [&[u8]; 72] = [
     b"%2e",
     b"%2f",
     b"%00",
@@ -168,6 +174,14 @@ const PIECES: [&[u8]; 64] = [
     b"\"",
     b":",
     b";--; x --; ",
+    b"octet\0",
+    b"netascii\0",
+    b"blksize\01428\0",
+    b"windowsize\016\0",
+    b"tsize\00\0",
+    b"NNNNNNNN",
+    b"TTTT",
+    b"A\0\x01",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -246,4 +260,10 @@ fn hammer_the_editor() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_http() {
     hammer("http", claims::http);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_the_tftp_packets() {
+    hammer("tftp", claims::tftp);
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each target calls one")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use handset::base::{Sources, Span};
@@ -11,6 +12,9 @@ use handset::directory::{self, Directory, Query};
 use handset::model::tag::write::{self, Reading, Wish};
 use handset::model::tag::{Tag, attach};
 use handset::wire::http;
+use handset::wire::tftp::{
+    Bounds, Datagram, Mode, Pace, Packet, Transfer, parse, printable, settle,
+};
 
 /// Between the files of one input (the control character "record separator").
 pub const BETWEEN: u8 = 0x1e;
@@ -203,4 +207,84 @@ pub fn editor(data: &[u8]) {
             assert_eq!(back.expect("can be untagged").new, data);
         }
     }
+}
+
+/// A datagram, and what its client does afterwards: never a panic, never a byte that is not the file's,
+/// never more than was agreed on the way, and never more than four packets to who acknowledged nothing.
+///
+/// An input is the length of the request, the request, then steps: `A` and two bytes is an ACK, `N` the
+/// ACK that is waited for, `D` and a length a datagram, `T` the next deadline, `R` the request again,
+/// and any other byte so many milliseconds.
+pub fn tftp(data: &[u8]) {
+    let (length, rest) = data.split_first_chunk::<2>().unwrap_or((&[0, 0], data));
+    let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+    let (request, mut steps) = rest.split_at(length);
+    printable(request);
+    let Ok(Packet::Read(request)) = parse(request) else { return };
+    let body: Bytes = (0..request.name.len() * 700).map(|i| (i * 7 + i / 251) as u8).collect();
+    let bounds = Bounds { block: 1428, window: 16 };
+    let terms = settle(&request, body.len() as u64, bounds);
+    assert!((8..=1428).contains(&terms.block) && (1..=16).contains(&terms.window));
+    assert!(terms.oack.len() < 200);
+    let (block, window) = (usize::from(terms.block), u64::from(terms.window));
+    let mut transfer = Transfer::new(body.clone(), request.mode, terms, Pace::default());
+    let (mut now, mut unproved, mut asked) = (Duration::ZERO, 0, 1);
+    let mut last = 0_u16;
+    for _ in 0..3000 {
+        let before = transfer.progress();
+        let mut burst = 0;
+        while let Some(datagram) = transfer.next_datagram(now) {
+            burst += 1;
+            unproved += u32::from(!transfer.proved());
+            last = readable(&datagram, &body, request.mode, block).unwrap_or(last);
+        }
+        assert!(burst <= window && unproved <= 4 + asked, "{burst} {unproved}");
+        assert!(transfer.bytes() <= 2 * body.len() as u64);
+        if transfer.end().is_some() {
+            assert!(transfer.next_datagram(now).is_none());
+            return;
+        }
+        assert!(transfer.deadline() <= Pace::default().whole);
+        let Some((step, more)) = steps.split_first() else { break };
+        steps = more;
+        match step {
+            b'A' if steps.len() >= 2 => {
+                transfer.receive(&[0, 4, steps[0], steps[1]], now);
+                steps = &steps[2..];
+            }
+            b'N' => {
+                let [high, low] = last.to_be_bytes();
+                transfer.receive(&[0, 4, high, low], now);
+            }
+            b'D' if !steps.is_empty() => {
+                let length = usize::from(steps[0]).min(steps.len() - 1);
+                transfer.receive(&steps[1..=length], now);
+                steps = &steps[1 + length..];
+            }
+            b'T' => {
+                now = transfer.deadline().max(now);
+                transfer.tick(now);
+            }
+            b'R' => {
+                asked += 1;
+                transfer.repeat(now);
+            }
+            other => now += Duration::from_millis(u64::from(*other)),
+        }
+        assert!(transfer.progress() >= before);
+    }
+}
+
+/// A datagram is one that a client can read, and in octet mode its payload is the file's. Gives the
+/// number of a block.
+fn readable(datagram: &Datagram, body: &[u8], mode: Mode, block: usize) -> Option<u16> {
+    let whole = [datagram.head(), &datagram.body].concat();
+    let Ok(Packet::Data { block: number, payload }) = parse(&whole) else {
+        assert!(matches!(parse(&whole), Ok(Packet::Oack(_))));
+        return Some(0);
+    };
+    assert!(payload.len() <= block && number > 0);
+    let start = (usize::from(number) - 1) * block;
+    assert!(mode == Mode::Netascii || body.get(start..start + payload.len()) == Some(payload));
+    Some(number)
 }

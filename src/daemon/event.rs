@@ -2,6 +2,7 @@
 //! changes what is known, and the core looks again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::base::{Digest, Mac, Tech, Time};
@@ -69,6 +70,20 @@ pub enum Outcome {
     TimedOut,
     /// We could not: I/O errors of our own.
     Failed(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Complete => f.write_str("complete"),
+            Outcome::Unconfirmed => f.write_str("sent, the last acknowledgement is missing"),
+            Outcome::NotFound => f.write_str("not found"),
+            Outcome::Refused(why) => write!(f, "refused: {why}"),
+            Outcome::Aborted(code, text) => write!(f, "aborted by the client: {code} {text}"),
+            Outcome::TimedOut => f.write_str("the client fell silent"),
+            Outcome::Failed(why) => write!(f, "failed: {why}"),
+        }
+    }
 }
 
 /// News from the AMI session.

@@ -14,6 +14,7 @@ mod connection;
 mod exchange;
 mod files;
 mod pages;
+mod report;
 mod seats;
 mod start;
 mod tls;
@@ -36,7 +37,6 @@ use tracing::{debug, info};
 use self::seats::{Seat, Seats};
 use super::event::{Event, Outcome, Transfer};
 use super::serve::{Catalog, Statics};
-use super::tftp::{report, words};
 use crate::directory::Directory;
 
 pub use start::start;
@@ -243,11 +243,10 @@ impl Server {
         let Transfer { asker, name: file, ticket, outcome, bytes, millis, at: _ } = &transfer;
         let phone = ticket.and_then(|ticket| ticket.mac).map(|mac| mac.to_string());
         let phone = phone.as_deref().unwrap_or("-");
-        let outcome = words(outcome);
         if transfer.outcome == Outcome::NotFound {
-            debug!(%asker, phone, file, outcome, bytes, ms = millis, "http");
+            debug!(%asker, phone, file, %outcome, bytes, ms = millis, "http");
         } else {
-            info!(%asker, phone, file, outcome, bytes, ms = millis, "http");
+            info!(%asker, phone, file, %outcome, bytes, ms = millis, "http");
         }
         if self.ended.try_send(transfer).is_err() {
             count(&self.counters.unreported);

@@ -1,22 +1,25 @@
 //! UDP sockets that know which of the host's addresses was asked, so that the answer comes from
 //! there: a phone drops what comes from another one.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::AsRawFd;
+pub mod batch;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::libc;
-use nix::sys::socket::{
-    self, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, sockopt,
-};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, SockaddrStorage, sockopt};
+use rustix::net::sockopt::Ipv4PathMtuDiscovery;
 
 /// The receive buffer that a listener asks for, in bytes. The default of the kernel holds 256
-/// requests; the rest of a building that boots at once would be lost (performance.md §0).
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// requests; the rest of a building that boots at once would be lost (performance.md §0). The kernel
+/// grants twice of it, room for 20,000 phones.
+const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// A socket that takes requests.
+/// Room for what is on its way out, in bytes: the windows of many clients leave at once.
+const SEND_BUFFER: usize = 2 << 20;
+
+/// A socket that does not block.
 #[derive(Debug)]
 pub struct Listener {
     socket: UdpSocket,
@@ -29,22 +32,29 @@ pub struct Listener {
 pub struct Arrival {
     /// The sender; IPv4 as IPv4, also on a socket for both.
     pub from: SocketAddr,
-    /// The address of this host that was asked; unspecified when unknown (a multicast).
-    pub to: IpAddr,
-    /// The index of the interface that it came in by, zero when unknown.
-    pub interface: u32,
+    /// Where it was sent to.
+    pub asked: Source,
     /// The bytes that were put into the buffer; longer datagrams are cut.
     pub length: usize,
 }
 
+/// An address of this host, as the sender of what leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The address; unspecified when unknown (a multicast), and then the kernel chooses.
+    pub ip: IpAddr,
+    /// The index of the interface that was asked at, zero when unknown.
+    pub interface: u32,
+}
+
 impl Listener {
-    /// Binds to `address`. Call it within a tokio runtime.
+    /// Binds to `address`.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Self::adopt(std::net::UdpSocket::bind(address)?)
+        Self::adopt(UdpSocket::bind(address)?)
     }
 
     /// Takes a bound socket, as systemd hands them over.
-    pub fn adopt(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub fn adopt(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;
         match local {
@@ -52,7 +62,23 @@ impl Listener {
             SocketAddr::V6(_) => socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
         let granted = grow(&socket);
-        Ok(Self { socket: UdpSocket::from_std(socket)?, local, granted })
+        Ok(Self { socket, local, granted })
+    }
+
+    /// Another socket at the same addresses, on a free port.
+    pub fn neighbour(&self) -> io::Result<Self> {
+        let mut local = self.local;
+        local.set_port(0);
+        Self::bind(local)
+    }
+
+    /// Tells the kernel that what is sent from here fits every path: it then spares itself a number
+    /// for each datagram that pieces of it would need. Larger ones are refused from then on.
+    pub fn sends_small(&self) -> io::Result<()> {
+        if self.local.is_ipv4() {
+            rustix::net::sockopt::set_ip_mtu_discover(self, Ipv4PathMtuDiscovery::DO)?;
+        }
+        Ok(())
     }
 
     /// The address that it is bound to.
@@ -64,41 +90,34 @@ impl Listener {
     pub fn granted(&self) -> usize {
         self.granted
     }
+}
 
-    /// Waits until there may be something to receive.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
-    }
-
-    /// Receives what is there; [`io::ErrorKind::WouldBlock`] when there is nothing more.
-    pub fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
-        self.socket.try_io(Interest::READABLE, || receive(&self.socket, buffer))
-    }
-
-    /// Answers from the address that was asked, and from the listener's port.
-    pub fn try_answer(&self, arrival: &Arrival, datagram: &[u8]) -> io::Result<()> {
-        self.socket
-            .try_io(Interest::WRITABLE, || answer(&self.socket, self.local, arrival, datagram))
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
-/// A new socket on a free port of the address that was asked.
-pub fn answering(arrival: &Arrival) -> io::Result<UdpSocket> {
-    let local = match arrival.to {
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => {
-            SocketAddr::V6(SocketAddrV6::new(ip, 0, 0, arrival.interface))
-        }
-        ip => SocketAddr::new(ip, 0),
+/// The largest datagram that gets to `peer` in one piece, in bytes of the IP packet: what is known of
+/// the path, else what the interface takes.
+pub fn mtu(peer: SocketAddr) -> io::Result<u32> {
+    let any = match peer {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
-    let socket = std::net::UdpSocket::bind(local)?;
-    socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket)
+    let scratch = UdpSocket::bind(any)?;
+    scratch.connect(peer)?;
+    Ok(match peer {
+        SocketAddr::V4(_) => rustix::net::sockopt::ip_mtu(&scratch)?,
+        SocketAddr::V6(_) => rustix::net::sockopt::ipv6_mtu(&scratch)?,
+    })
 }
 
-/// Asks for the large buffer with force (which needs `CAP_NET_ADMIN`), else within the limit of
-/// `net.core.rmem_max`; never makes smaller what a socket unit already set. Gives what there is.
-fn grow(socket: &std::net::UdpSocket) -> usize {
-    let granted = |of: &std::net::UdpSocket| socket::getsockopt(of, sockopt::RcvBuf).unwrap_or(0);
+/// Asks for the large buffers with force (which needs `CAP_NET_ADMIN`), else within the limits of
+/// `net.core.rmem_max` and `wmem_max`; never makes smaller what a socket unit already set. Gives how
+/// much may be received.
+fn grow(socket: &UdpSocket) -> usize {
+    let granted = |of: &UdpSocket| socket::getsockopt(of, sockopt::RcvBuf).unwrap_or(0);
     // The kernel tells twice of what was asked for.
     if granted(socket) < 2 * RECEIVE_BUFFER
         && socket::setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
@@ -107,84 +126,89 @@ fn grow(socket: &std::net::UdpSocket) -> usize {
         // It was possible a moment ago; if not, the smaller buffer stays.
         let _ = socket::setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
     }
+    let sends = socket::getsockopt(socket, sockopt::SndBuf).unwrap_or(0);
+    if sends < SEND_BUFFER
+        && socket::setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER).is_err()
+    {
+        // What does not fit waits for room.
+        let _ = socket::setsockopt(socket, sockopt::SndBuf, &SEND_BUFFER);
+    }
     granted(socket)
 }
 
 /// What the kernel grants without force. It is tried on a scratch socket, because asking for it
 /// would cut a buffer that was forced before down to the limit.
 fn within_limit() -> Option<usize> {
-    let scratch = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+    let scratch = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     socket::setsockopt(&scratch, sockopt::RcvBuf, &RECEIVE_BUFFER).ok()?;
     socket::getsockopt(&scratch, sockopt::RcvBuf).ok()
 }
 
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Arrival> {
-    let mut control = nix::cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let flags = MsgFlags::MSG_DONTWAIT;
-    let message = socket::recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut parts,
-        Some(&mut control),
-        flags,
-    )?;
-    let from = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::InvalidData)?;
-    let (mut to, mut interface) = (unspecified(from), 0);
-    for control in message.cmsgs()? {
+/// Puts together what the kernel tells of a datagram.
+fn arrival(
+    from: SocketAddr,
+    controls: impl Iterator<Item = ControlMessageOwned>,
+    length: usize,
+) -> Arrival {
+    let (mut ip, mut interface) = (unspecified(from), 0);
+    for control in controls {
         match control {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
                 // The local address, also where the packet was a broadcast (ip(7)).
-                to = IpAddr::V4(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()));
+                ip = IpAddr::V4(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()));
                 interface = u32::try_from(info.ipi_ifindex).unwrap_or(0);
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => {
-                to = IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)).to_canonical();
+                ip = IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)).to_canonical();
                 interface = info.ipi6_ifindex;
             }
             _ => {}
         }
     }
-    if to.is_multicast() || to == IpAddr::V4(Ipv4Addr::BROADCAST) {
-        to = unspecified(from);
+    if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        ip = unspecified(from);
     }
-    Ok(Arrival { from, to, interface, length: message.bytes })
+    Arrival { from, asked: Source { ip, interface }, length }
 }
 
-fn answer(
-    socket: &UdpSocket,
-    local: SocketAddr,
-    arrival: &Arrival,
-    datagram: &[u8],
-) -> io::Result<()> {
-    let fd = socket.as_raw_fd();
-    let parts = [IoSlice::new(datagram)];
-    let flags = MsgFlags::MSG_DONTWAIT;
-    if local.is_ipv4() {
-        let IpAddr::V4(from) = arrival.to else { return Err(io::ErrorKind::InvalidInput.into()) };
+/// Tells the kernel which address a datagram is to leave from.
+fn source<T>(
+    ipv4: bool,
+    source: &Source,
+    send: impl FnOnce(ControlMessage<'_>) -> nix::Result<T>,
+) -> io::Result<T> {
+    if ipv4 {
+        let IpAddr::V4(from) = source.ip else { return Err(io::ErrorKind::InvalidInput.into()) };
         let info = libc::in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(from.octets()) },
             ipi_addr: libc::in_addr { s_addr: 0 },
         };
-        let to = SockaddrStorage::from(arrival.from);
-        socket::sendmsg(fd, &parts, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))?;
-        return Ok(());
+        return Ok(send(ControlMessage::Ipv4PacketInfo(&info))?);
     }
-    let (from, to) = match (arrival.to, arrival.from) {
-        (IpAddr::V4(from), SocketAddr::V4(to)) => {
-            (from.to_ipv6_mapped(), SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0))
-        }
-        (IpAddr::V6(from), SocketAddr::V6(to)) => (from, to),
-        _ => return Err(io::ErrorKind::InvalidInput.into()),
+    let from = match source.ip {
+        IpAddr::V4(from) => from.to_ipv6_mapped(),
+        IpAddr::V6(from) => from,
     };
     let link_local = from.is_unicast_link_local();
     let info = libc::in6_pktinfo {
         ipi6_addr: libc::in6_addr { s6_addr: from.octets() },
-        ipi6_ifindex: if link_local { arrival.interface } else { 0 },
+        ipi6_ifindex: if link_local { source.interface } else { 0 },
     };
-    let to = SockaddrStorage::from(to);
-    socket::sendmsg(fd, &parts, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))?;
-    Ok(())
+    Ok(send(ControlMessage::Ipv6PacketInfo(&info))?)
+}
+
+/// A receiver as the socket wants it: on a socket for both families IPv4 is mapped.
+fn target(ipv4: bool, to: SocketAddr) -> io::Result<SockaddrStorage> {
+    match to {
+        SocketAddr::V4(to) if !ipv4 => Ok(mapped(to).into()),
+        SocketAddr::V6(_) if ipv4 => Err(io::ErrorKind::InvalidInput.into()),
+        to => Ok(to.into()),
+    }
+}
+
+fn mapped(to: SocketAddrV4) -> SocketAddrV6 {
+    SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0)
 }
 
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -207,34 +231,105 @@ fn unspecified(like: SocketAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
+    use bytes::Bytes;
+
+    use super::batch::{BATCH, Inbox, Outbox, Parcel};
     use super::*;
+    use crate::wire::tftp::Datagram;
 
-    /// A listener on `wildcard` is asked at `asked`: both kinds of answer come from there.
+    /// All that comes within a moment.
+    fn receive(listener: &Listener, count: usize) -> Vec<(Arrival, Vec<u8>)> {
+        let (mut inbox, until) = (Inbox::new(8), Instant::now() + Duration::from_secs(5));
+        let mut all = Vec::new();
+        while all.len() < count && Instant::now() < until {
+            match inbox.receive(listener) {
+                Ok(_) => all.extend(inbox.datagrams().map(|(a, bytes)| (*a, bytes.to_vec()))),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        all
+    }
+
+    fn parcel(to: SocketAddr, source: Source, body: &'static [u8]) -> Parcel {
+        Parcel { to, source, datagram: Datagram::data(1, Bytes::from_static(body)) }
+    }
+
+    /// A listener on `wildcard` is asked at `asked`: all answers come from there.
     fn check(wildcard: &str, asked: &str, client: &str) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = Listener::bind(wildcard.parse().unwrap()).unwrap();
-            let client = std::net::UdpSocket::bind(client).unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            let asked = SocketAddr::new(asked.parse().unwrap(), listener.local().port());
-            client.send_to(b"question", asked).unwrap();
-            listener.readable().await.unwrap();
-            let mut buffer = [0; 4];
-            let arrival = listener.try_receive(&mut buffer).unwrap();
-            assert_eq!((arrival.length, &buffer), (4, b"ques"));
-            assert_eq!((arrival.from, arrival.to), (client.local_addr().unwrap(), asked.ip()));
-            listener.try_answer(&arrival, b"one").unwrap();
-            assert_eq!(client.recv_from(&mut buffer).unwrap(), (3, asked));
-            let socket = answering(&arrival).unwrap();
-            socket.send_to(b"two", arrival.from).await.unwrap();
-            assert_eq!(client.recv_from(&mut buffer).unwrap().1.ip(), asked.ip());
-            assert_eq!(
-                listener.try_receive(&mut buffer).unwrap_err().kind(),
-                io::ErrorKind::WouldBlock
-            );
-        });
+        let listener = Listener::bind(wildcard.parse().unwrap()).unwrap();
+        let other = listener.neighbour().unwrap();
+        let client = UdpSocket::bind(client).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let asked = SocketAddr::new(asked.parse().unwrap(), listener.local().port());
+        client.send_to(b"a question", asked).unwrap();
+        let (arrival, question) = receive(&listener, 1).remove(0);
+        assert_eq!((arrival.length, &question[..]), (8, &b"a questi"[..]));
+        assert_eq!((arrival.from, arrival.asked.ip), (client.local_addr().unwrap(), asked.ip()));
+        for from in [&listener, &other] {
+            let mut outbox = Outbox::new(from.local());
+            // One alone, and a piece that the kernel cuts, with a shorter end.
+            for body in [&b"one"[..], b"four", b"four", b"end"] {
+                outbox.push(parcel(arrival.from, arrival.asked, body));
+            }
+            outbox.flush(from);
+            assert!(outbox.is_empty() && outbox.failed == 0);
+            for body in [&b"one"[..], b"four", b"four", b"end"] {
+                let mut buffer = [0; 16];
+                let (length, sender) = client.recv_from(&mut buffer).unwrap();
+                assert_eq!(&buffer[4..length], body);
+                let port = from.local().port();
+                assert_eq!((sender.ip(), sender.port()), (asked.ip(), port));
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_one_batch_comes_and_goes() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let clients: Vec<_> = (0..BATCH + 9)
+            .map(|_| Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap())
+            .collect();
+        let mut outbox = Outbox::new(listener.local());
+        let source = Source { ip: listener.local().ip(), interface: 0 };
+        for client in &clients {
+            outbox.push(parcel(client.local(), source, b"x"));
+        }
+        // To nowhere: lost, and no reason to stop.
+        outbox.push(parcel("[::1]:9".parse().unwrap(), source, b"x"));
+        outbox.push(parcel(clients[0].local(), source, b"y"));
+        outbox.flush(&listener);
+        assert!(outbox.is_empty() && outbox.failed == 1);
+        for client in &clients {
+            assert_eq!(receive(client, 1).remove(0).1, b"\0\x03\0\x01x");
+        }
+        let mut back = Outbox::new(clients[0].local());
+        for n in 0..BATCH + 9 {
+            let body = if n % 2 == 0 { &b"even"[..] } else { b"odd" };
+            back.push(parcel(listener.local(), source, body));
+        }
+        back.flush(&clients[0]);
+        assert_eq!(receive(&listener, BATCH + 9).len(), BATCH + 9);
+    }
+
+    #[test]
+    fn datagrams_larger_than_the_path_are_sent_all_the_same() {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(mtu(client.local_addr().unwrap()).unwrap() >= 1500);
+        assert!(mtu("[::1]:9".parse().unwrap()).unwrap() >= 1280);
+        let mut outbox = Outbox::new(listener.local());
+        let source = Source { ip: listener.local().ip(), interface: 0 };
+        static LARGE: [u8; 30_000] = [7; 30_000];
+        for _ in 0..3 {
+            outbox.push(parcel(client.local_addr().unwrap(), source, &LARGE));
+        }
+        outbox.flush(&listener);
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        for _ in 0..3 {
+            assert_eq!(client.recv(&mut [0; 40_000]).unwrap(), 30_004);
+        }
     }
 
     #[test]
@@ -255,9 +350,7 @@ mod tests {
 
     #[test]
     fn the_receive_buffer_is_larger_than_the_default() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _inside = runtime.enter();
-        let plain = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let plain = UdpSocket::bind("127.0.0.1:0").unwrap();
         let default = socket::getsockopt(&plain, sockopt::RcvBuf).unwrap();
         let listener = Listener::adopt(plain).unwrap();
         assert!(listener.granted() >= default && listener.granted() > 0);

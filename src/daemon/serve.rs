@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::libc;
@@ -47,10 +48,20 @@ const UNIT: u64 = 1 << 12;
 /// Files read at one time: more would only make the disk seek.
 const READERS: usize = 8;
 
-/// Static files, each read once for all who fetch it at the same time, and dropped after the last.
+/// A file that was looked at so shortly ago is not looked at again: a building that boots asks for one
+/// ring list some thousand times in a second.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Files that are kept for [`FRESH`]: this small, and so many.
+const SMALL: usize = 64 << 10;
+const KEPT: usize = 32;
+
+/// Static files, each read once for all who fetch it at the same time, and dropped after the last;
+/// small ones a moment later.
 #[derive(Debug)]
 pub struct Statics {
     slots: Mutex<HashMap<PathBuf, Arc<Mutex<Slot>>>>,
+    fresh: Mutex<HashMap<PathBuf, (Instant, Bytes)>>,
     readers: Semaphore,
     budget: Arc<Semaphore>,
 }
@@ -104,6 +115,7 @@ impl Default for Statics {
     fn default() -> Self {
         Self {
             slots: Mutex::default(),
+            fresh: Mutex::default(),
             readers: Semaphore::new(READERS),
             budget: Arc::new(Semaphore::new(BUDGET)),
         }
@@ -111,6 +123,20 @@ impl Default for Statics {
 }
 
 impl Statics {
+    /// The bytes of a small file as it was a moment ago, if it was read then.
+    pub fn fresh(&self, path: &Path) -> Option<Bytes> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.get(path).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, bytes)| bytes.clone())
+    }
+
+    fn keep(&self, path: &Path, read: Instant, bytes: &Bytes) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.retain(|_, (at, _)| at.elapsed() < FRESH);
+        if bytes.len() <= SMALL && fresh.len() < KEPT {
+            fresh.insert(path.to_owned(), (read, bytes.clone()));
+        }
+    }
+
     /// The bytes of a file as it is now.
     pub async fn load(&self, path: PathBuf) -> Result<Bytes, Unreadable> {
         self.load_version(path).await.map(|(bytes, _)| bytes)
@@ -118,6 +144,7 @@ impl Statics {
 
     /// The same, and which state of the file these bytes are.
     pub async fn load_version(&self, path: PathBuf) -> Result<(Bytes, Version), Unreadable> {
+        let (began, name) = (Instant::now(), path.clone());
         let _reader = self.readers.acquire().await.map_err(|e| later(&e))?;
         let slot = self.slot(&path);
         let budget = Arc::clone(&self.budget);
@@ -127,7 +154,9 @@ impl Statics {
         };
         let loaded = tokio::task::spawn_blocking(load).await.map_err(|e| later(&e))??;
         let version = loaded.version;
-        Ok((Bytes::from_owner(Owner(loaded)), version))
+        let bytes = Bytes::from_owner(Owner(loaded));
+        self.keep(&name, began, &bytes);
+        Ok((bytes, version))
     }
 
     /// Which state a file is in, without reading it.
@@ -231,7 +260,9 @@ mod tests {
         std::fs::write(&path, "three").unwrap();
         assert_eq!(load_now(&statics, &path).unwrap(), "three");
         assert_eq!(first, "one");
+        assert_eq!(statics.fresh(&path).unwrap(), "three");
         drop((first, second));
+        statics.fresh.lock().unwrap().clear();
         assert_eq!(statics.budget.available_permits(), BUDGET);
     }
 

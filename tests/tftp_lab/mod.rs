@@ -1,6 +1,6 @@
 //! A TFTP service with a few files, and phones made of bare sockets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::symlink;
@@ -57,7 +57,7 @@ pub(crate) struct Lab {
     pub(crate) counters: Arc<Counters>,
     files: Arc<Files>,
     port: u16,
-    events: Mutex<(mpsc::Receiver<Event>, Vec<Transfer>)>,
+    events: Mutex<(mpsc::Receiver<Event>, VecDeque<Transfer>)>,
     served: Mutex<Option<tokio::task::JoinHandle<()>>>,
     runtime: tokio::runtime::Runtime,
     _dir: tempfile::TempDir,
@@ -81,7 +81,7 @@ impl Lab {
         let service = Service { catalog, report, limits, counters: Arc::clone(&counters) };
         let served = tokio::spawn(serve(vec![listener], service, shutdown.clone()));
         drop(inside);
-        let events = Mutex::new((events, Vec::new()));
+        let events = Mutex::new((events, VecDeque::new()));
         let served = Mutex::new(Some(served));
         Self { shutdown, counters, files, port, events, served, runtime, _dir: dir }
     }
@@ -115,12 +115,12 @@ impl Lab {
                 Ok(None) | Err(_) => return None,
             }
         }
-        Some(waiting.remove(0))
+        waiting.pop_front()
     }
 
     /// Nothing more was reported.
     pub(crate) fn no_report(&self) -> bool {
-        self.report_within(Duration::from_millis(60)).is_none()
+        self.report_within(Duration::from_millis(600)).is_none()
     }
 
     /// The service returns after its stop.

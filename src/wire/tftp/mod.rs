@@ -6,6 +6,6 @@ pub mod options;
 pub mod packet;
 pub mod transfer;
 
-pub use options::{Bounds, Terms, settle};
-pub use packet::{Fault, Mode, Options, Packet, Request, parse, printable};
+pub use options::{Bounds, Terms, asked_block, asked_window, settle};
+pub use packet::{Datagram, Fault, Mode, Options, Packet, Request, parse, printable};
 pub use transfer::{End, Pace, Transfer};

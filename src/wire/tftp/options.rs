@@ -11,6 +11,10 @@ pub struct Bounds {
     pub window: u16,
 }
 
+/// Bytes that a window may have: a larger one is cut to so many blocks. More than a switch port
+/// buffers is only lost.
+const WINDOW_BYTES: u32 = 128 << 10;
+
 /// What was agreed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -33,6 +37,7 @@ const PLAIN_BLOCK: u16 = 512;
 /// Netascii changes the length as it goes: it gets no `tsize`, and one block at a time.
 pub fn settle(request: &Request<'_>, size: u64, bounds: Bounds) -> Terms {
     let mut terms = Terms { block: PLAIN_BLOCK, window: 1, timeout: None, oack: Vec::new() };
+    let bounds = Bounds { window: bounds.window.min(windows_of(request, bounds)), ..bounds };
     let mut seen = [false; 4];
     for (name, value) in request.options {
         let names = ["blksize", "tsize", "timeout", "windowsize"];
@@ -60,6 +65,27 @@ pub fn settle(request: &Request<'_>, size: u64, bounds: Bounds) -> Terms {
         }
     }
     terms
+}
+
+/// The block size that a client asks for; none where it does not.
+pub fn asked_block(request: &Request<'_>) -> Option<u64> {
+    asked(request, b"blksize")
+}
+
+/// The window that a client asks for; none where it does not.
+pub fn asked_window(request: &Request<'_>) -> Option<u64> {
+    asked(request, b"windowsize")
+}
+
+fn asked(request: &Request<'_>, option: &[u8]) -> Option<u64> {
+    let mut values = request.options.filter(|(name, _)| name.eq_ignore_ascii_case(option));
+    values.next().and_then(|(_, value)| decimal(value))
+}
+
+/// Blocks in [`WINDOW_BYTES`], whichever of the two options comes first.
+fn windows_of(request: &Request<'_>, bounds: Bounds) -> u16 {
+    let size = asked_block(request).and_then(|asked| block(asked, bounds)).unwrap_or(PLAIN_BLOCK);
+    u16::try_from(WINDOW_BYTES / u32::from(size)).unwrap_or(u16::MAX).max(1)
 }
 
 /// RFC 2348: 8 to 65,464. We may answer less than was asked, so more is simply cut.
@@ -93,6 +119,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds { block: 1428, window: 16 };
+    const WIDE: Bounds = Bounds { block: 65_464, window: 64 };
 
     /// Options and the OACK as words; a file of 1000 bytes.
     fn check_mode(mode: Mode, asked: &str, oack: &str) -> Terms {
@@ -161,5 +188,18 @@ mod tests {
     fn windows_are_cut_to_the_bound() {
         assert_eq!(check("windowsize 64", "windowsize 16").window, 16);
         assert_eq!(check("windowsize 3", "windowsize 3").window, 3);
+    }
+
+    #[test]
+    fn a_window_is_cut_to_the_bytes_that_it_may_have() {
+        for (options, window) in [
+            (&b"windowsize\064\0blksize\08192\0"[..], 16),
+            (b"blksize\065464\0windowsize\064\0", 2),
+            (b"windowsize\0100\0", 64),
+            (b"windowsize\064\0blksize\01428\0", 64),
+        ] {
+            let request = Request { name: b"f", mode: Mode::Octet, options: Options(options) };
+            assert_eq!(settle(&request, 9, WIDE).window, window, "{}", options.escape_ascii());
+        }
     }
 }

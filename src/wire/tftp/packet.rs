@@ -1,5 +1,6 @@
 //! The packets: read without trusting a byte, written in one piece.
 
+use bytes::Bytes;
 use thiserror::Error;
 
 /// The longest request that we read (RFC 2347: "the maximum size of a request packet is 512").
@@ -174,6 +175,47 @@ impl<'a> Request<'a> {
     }
 }
 
+/// A packet that is sent, in two pieces: the payload stays where it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Datagram {
+    head: [u8; 4],
+    short: bool,
+    /// What follows the head.
+    pub body: Bytes,
+}
+
+impl Datagram {
+    /// DATA.
+    pub fn data(block: u16, payload: Bytes) -> Self {
+        Self::long(3, block, payload)
+    }
+
+    /// ERROR; the text is for people.
+    pub fn error(code: u16, text: &str) -> Self {
+        Self::long(5, code, [text.as_bytes(), b"\0"].concat().into())
+    }
+
+    /// ERROR 1: nothing to allocate for what every boot of a 7940 hears some times.
+    pub fn not_found() -> Self {
+        Self::long(5, code::NOT_FOUND, Bytes::from_static(b"file not found\0"))
+    }
+
+    /// OACK of these options.
+    pub fn oack(options: &[u8]) -> Self {
+        Self { head: [0, 6, 0, 0], short: true, body: Bytes::copy_from_slice(options) }
+    }
+
+    fn long(opcode: u8, number: u16, body: Bytes) -> Self {
+        let [high, low] = number.to_be_bytes();
+        Self { head: [0, opcode, high, low], short: false, body }
+    }
+
+    /// What comes before the body.
+    pub fn head(&self) -> &[u8] {
+        if self.short { &self.head[..2] } else { &self.head }
+    }
+}
+
 /// Text from the network as it may stand in a log: printable ASCII, everything else as `?`, cut
 /// after 128 characters.
 pub fn printable(bytes: &[u8]) -> String {
@@ -230,6 +272,19 @@ mod tests {
     fn reads_an_error_text_without_its_end() {
         check(b"\0\x05\0\x08no", Ok(Packet::Error { code: 8, text: b"no" }));
         check(b"\0\x05\0\x08", Ok(Packet::Error { code: 8, text: b"" }));
+    }
+
+    #[test]
+    fn a_datagram_in_two_pieces_is_the_packet() {
+        let check = |datagram: Datagram, packet: Packet<'_>| {
+            let whole = [datagram.head(), &datagram.body].concat();
+            assert_eq!(parse(&whole), Ok(packet));
+        };
+        let payload = Bytes::from_static(b"abc");
+        check(Datagram::data(258, payload), Packet::Data { block: 258, payload: b"abc" });
+        check(Datagram::error(5, "no"), Packet::Error { code: 5, text: b"no" });
+        check(Datagram::not_found(), Packet::Error { code: 1, text: b"file not found" });
+        check(Datagram::oack(b"a\0b\0"), Packet::Oack(Options(b"a\0b\0")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! deadline come out. Times are counted from the beginning of the transfer.
 //!
 //! ```text
-//! packets to send ── next_packet(now) ──► until None
+//! packets to send ── next_datagram(now) ──► until None
 //! what the peer sent ── receive(datagram, now)
 //! deadline() passed ── tick(now)          the request came again ── repeat(now)
 //! end() ──► how it ended; nothing is sent any more
@@ -11,13 +11,14 @@
 //! Blocks are counted from 0, which stands for the OACK; the numbers on the wire are these modulo
 //! 65,536, so that files of any length can be sent.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::netascii::{self, Cursor};
 use super::options::Terms;
-use super::packet::{self, Mode, Options, Packet, code};
+use super::packet::{self, Datagram, Mode, Options, Packet, code};
 
 /// How patient a transfer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,8 +112,30 @@ impl Transfer {
 
     /// The next datagram to send now, to be asked for until there is none.
     pub fn next_packet(&mut self, now: Duration) -> Option<Packet<'_>> {
+        let block = self.advance(now)?;
+        if block == 0 {
+            return Some(Packet::Oack(Options(&self.terms.oack)));
+        }
+        Some(Packet::Data { block: wire(block), payload: self.blocks.payload(block) })
+    }
+
+    /// As [`Transfer::next_packet`], in two pieces, the second of which shares the body's memory.
+    pub fn next_datagram(&mut self, now: Duration) -> Option<Datagram> {
+        let block = self.advance(now)?;
+        if block == 0 {
+            return Some(Datagram::oack(&self.terms.oack));
+        }
+        Some(Datagram::data(wire(block), self.blocks.share(block)))
+    }
+
+    /// The block that may be sent now, taken as sent.
+    fn advance(&mut self, now: Duration) -> Option<u64> {
         // Data only flows once the OACK is acknowledged, and so the peer proved.
-        let window = if self.base == 0 { 1 } else { u64::from(self.terms.window) };
+        // Who acknowledged no data yet gets one window, and after that one block at a time.
+        let window = match (self.base, self.tries) {
+            (0, _) | (1, 1..) => 1,
+            _ => u64::from(self.terms.window),
+        };
         let block = self.next;
         if self.end.is_some() || block >= self.base + window || self.blocks.past(block) {
             return None;
@@ -124,10 +147,7 @@ impl Transfer {
         }
         self.sent_at = now;
         self.deadline = now.saturating_add(self.patience()).min(self.pace.whole);
-        if block == 0 {
-            return Some(Packet::Oack(Options(&self.terms.oack)));
-        }
-        Some(Packet::Data { block: wire(block), payload: self.blocks.payload(block) })
+        Some(block)
     }
 
     /// Takes a datagram from the peer. What has no place in a transfer is passed over.
@@ -152,12 +172,20 @@ impl Transfer {
         if self.end.is_some() || now < self.deadline {
             return;
         }
-        let most = if self.proved { self.pace.repeats } else { self.pace.unproved - 1 };
-        if now >= self.pace.whole || self.tries >= most {
+        if now >= self.pace.whole || self.tries >= self.most_tries() {
             return self.give_up();
         }
         self.tries += 1;
         self.rewind();
+    }
+
+    fn most_tries(&self) -> u32 {
+        if self.took_data() { self.pace.repeats } else { self.pace.unproved - 1 }
+    }
+
+    /// Whether the client acknowledged data: the ACK of an OACK alone is easily made up.
+    fn took_data(&self) -> bool {
+        self.base > 1
     }
 
     /// The client sent its request again: it has not seen our answer, which is sent once more,
@@ -167,6 +195,11 @@ impl Transfer {
             self.tries = (self.tries + 1).min(self.pace.unproved - 1);
             self.rewind();
         }
+    }
+
+    /// Whether the client acknowledged anything: only then is its address surely its own.
+    pub fn proved(&self) -> bool {
+        self.proved
     }
 
     /// When [`Transfer::tick`] has something to do.
@@ -191,6 +224,9 @@ impl Transfer {
 
     fn acknowledged(&mut self, number: u16, now: Duration) {
         let ahead = u64::from(number.wrapping_sub(wire(self.base)));
+        if ahead == u64::from(u16::MAX) {
+            self.again(now);
+        }
         if ahead >= self.high - self.base {
             // A duplicate or a stray. To answer it would send every block twice from here on
             // (RFC 1123 §4.2.3.1, the sorcerer's apprentice).
@@ -211,6 +247,18 @@ impl Transfer {
         }
     }
 
+    /// The client says once more where it stands. Within a window that means a gap or a client that
+    /// grew tired of waiting (RFC 7440 §4), unless what it waits for has only just left. In lock-step
+    /// it means nothing.
+    fn again(&mut self, now: Duration) {
+        let waited = now >= self.sent_at.saturating_add(self.pace.least);
+        if self.terms.window > 1 && self.base > 0 && waited && self.tries < self.most_tries() {
+            self.tries += u32::from(!self.took_data());
+            self.next = self.base;
+            self.timed = None;
+        }
+    }
+
     /// Sends again from the first block without an acknowledgement. Its ACK then measures nothing,
     /// it may belong to either copy (Karn's rule).
     fn rewind(&mut self) {
@@ -228,7 +276,7 @@ impl Transfer {
     fn patience(&self) -> Duration {
         match self.terms.timeout {
             Some(seconds) => Duration::from_secs(u64::from(seconds)),
-            None if self.proved => self.round.wait,
+            None if self.took_data() || self.proved && self.tries == 0 => self.round.wait,
             None => self.pace.first * (1 << self.tries.min(2)),
         }
     }
@@ -323,18 +371,30 @@ impl Blocks {
 
     /// The payload of a block that is not past the last one.
     fn payload(&mut self, block: u64) -> &[u8] {
-        let Some(text) = &mut self.text else {
-            let start = usize::try_from(octets_before(block, self.size, &self.body))
-                .map_or(self.body.len(), |start| start.min(self.body.len()));
-            let end = start.saturating_add(self.size).min(self.body.len());
-            return &self.body[start..end];
-        };
+        let place = self.place(block);
+        let Some(text) = &mut self.text else { return &self.body[place] };
         if block > text.block {
             text.before += text.encoded.len() as u64;
             text.block = block;
             text.after = netascii::fill(&self.body, text.after, self.size, &mut text.encoded);
         }
         &text.encoded
+    }
+
+    /// The payload without a copy, except in netascii.
+    fn share(&mut self, block: u64) -> Bytes {
+        if self.text.is_some() {
+            return Bytes::copy_from_slice(self.payload(block));
+        }
+        self.body.slice(self.place(block))
+    }
+
+    /// Where the payload of a block lies in the body, in octet mode.
+    fn place(&self, block: u64) -> Range<usize> {
+        let all = self.body.len();
+        let start = usize::try_from(octets_before(block, self.size, &self.body));
+        let start = start.map_or(all, |start| start.min(all));
+        start..start.saturating_add(self.size).min(all)
     }
 
     /// Payload bytes in all blocks before `block`.

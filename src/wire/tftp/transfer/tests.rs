@@ -501,6 +501,49 @@ fn an_acknowledgement_inside_a_window_sends_again_what_was_lost() {
 }
 
 #[test]
+fn a_client_that_says_again_where_it_stands_gets_the_window_again_but_not_at_once() {
+    check(
+        5000,
+        "> RRQ f octet windowsize 3
+         < OACK windowsize=3
+         > ACK 0
+         < DATA 1 (512)
+         < DATA 2 (512)
+         < DATA 3 (512)
+         > ACK 3
+         < DATA 4 (512)
+         < DATA 5 (512)
+         < DATA 6 (512)
+         > ACK 3
+         +0.2s
+         < DATA 4 (512)
+         < DATA 5 (512)
+         < DATA 6 (512)
+         > ACK 3",
+    );
+}
+
+#[test]
+fn who_acknowledges_only_the_options_gets_one_window_and_three_blocks() {
+    check(
+        5000,
+        "> RRQ f octet windowsize 3
+         < OACK windowsize=3
+         > ACK 0
+         < DATA 1 (512)
+         < DATA 2 (512)
+         < DATA 3 (512)
+         +0.3s
+         < DATA 1 (512)
+         > ACK 0
+         +60s
+         < DATA 1 (512)
+         < DATA 1 (512)
+         = TimedOut, 0 bytes",
+    );
+}
+
+#[test]
 fn block_numbers_wrap_in_files_of_more_than_32_mib() {
     for window in ["", "windowsize 16"] {
         let body = body(70_000 * 512 + 5);

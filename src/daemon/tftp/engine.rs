@@ -1,0 +1,280 @@
+//! The loop: waits for the sockets, hands what comes to the desk, sends what the desk wants sent.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::count;
+use super::desk::Desk;
+use super::fair::Turns;
+use super::table::Id;
+use crate::daemon::event::Outcome;
+use crate::daemon::net::Listener;
+use crate::daemon::net::batch::{BATCH, Inbox};
+use crate::daemon::serve::Unreadable;
+use crate::wire::tftp::packet::MAX_REQUEST;
+
+/// Batches that are taken out of one socket before the others have their turn.
+const BATCHES: usize = 8;
+
+/// Requests that waited and are answered before the running transfers are looked at again.
+const SOME: usize = 32;
+
+/// The longest sleep.
+const SLEEP: Duration = Duration::from_secs(10);
+
+/// What others tell an engine.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    wake: EventFd,
+    letters: Mutex<Letters>,
+}
+
+#[derive(Debug, Default)]
+struct Letters {
+    stop: bool,
+    loaded: Vec<(Id, Result<Bytes, Unreadable>)>,
+}
+
+impl Mailbox {
+    pub(super) fn new() -> io::Result<Arc<Self>> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let wake = EventFd::from_value_and_flags(0, flags)?;
+        Ok(Arc::new(Self { wake, letters: Mutex::default() }))
+    }
+
+    /// A static file was read, or not.
+    pub(super) fn loaded(&self, id: Id, body: Result<Bytes, Unreadable>) {
+        self.put(|letters| letters.loaded.push((id, body)));
+    }
+
+    /// No request is to be read any more.
+    pub(super) fn stop(&self) {
+        self.put(|letters| letters.stop = true);
+    }
+
+    fn put(&self, letter: impl FnOnce(&mut Letters)) {
+        letter(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+        // It only fails when the counter is full, and then the engine is awake.
+        let _ = self.wake.write(1);
+    }
+
+    fn empty(&self) -> Letters {
+        let _ = self.wake.read();
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One thread's part of the service.
+pub(super) struct Engine {
+    epoll: Epoll,
+    /// The listeners, then the ports of each, as the desk's plan says.
+    sockets: Vec<Listener>,
+    /// Sockets that are waited for because they took no more.
+    blocked: Vec<bool>,
+    mailbox: Arc<Mailbox>,
+    desk: Desk,
+    requests: Inbox,
+    packets: Inbox,
+    /// Running transfers may go on until then.
+    stops: Option<Instant>,
+}
+
+/// The name of the mailbox among the sockets' numbers.
+const MAILBOX: u64 = u64::MAX;
+
+impl Engine {
+    /// An engine with these sockets.
+    pub(super) fn new(
+        sockets: Vec<Listener>,
+        mailbox: Arc<Mailbox>,
+        desk: Desk,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&mailbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, MAILBOX))?;
+        for (number, socket) in sockets.iter().enumerate() {
+            epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
+        }
+        Ok(Self {
+            epoll,
+            blocked: vec![false; sockets.len()],
+            sockets,
+            mailbox,
+            desk,
+            // One byte more than a request may have shows those that are longer.
+            requests: Inbox::new(MAX_REQUEST + 1),
+            packets: Inbox::new(MAX_REQUEST + 4),
+            stops: None,
+        })
+    }
+
+    /// Serves until the mailbox says stop, and what runs then has ended or had its time.
+    pub(super) fn run(mut self) {
+        let mut events = [EpollEvent::empty(); 32];
+        while !self.over() {
+            let ready = match self.epoll.wait(&mut events, self.patience(Instant::now())) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(_) => {
+                    count(&self.desk.counters.socket_errors);
+                    std::thread::sleep(Duration::from_millis(5));
+                    0
+                }
+            };
+            let ready = events.get(..ready).unwrap_or_default();
+            for number in ready.iter().map(EpollEvent::data) {
+                match self.number(number) {
+                    Some(number) if number < self.desk.plan.doors => self.requests(number),
+                    Some(number) => self.packets(number),
+                    None => self.letters(),
+                }
+            }
+            self.waiting();
+            self.timers();
+            self.flush();
+        }
+        let patience = self.desk.limits.stop;
+        self.desk.reporter.close(patience);
+    }
+
+    /// How long there is nothing to do.
+    fn patience(&self, now: Instant) -> EpollTimeout {
+        if !self.desk.turns.is_empty() {
+            return EpollTimeout::ZERO;
+        }
+        let due = [self.desk.timers.next(), self.desk.reporter.due(), self.stops];
+        let sleep = due.into_iter().flatten().min().map_or(SLEEP, |due| {
+            // Rounded up: a wait of less than a millisecond would be none.
+            due.saturating_duration_since(now).min(SLEEP) + Duration::from_millis(1)
+        });
+        EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO)
+    }
+
+    /// Takes in what waits at a listener: all of it, because a socket holds little.
+    fn requests(&mut self, door: usize) {
+        for _ in 0..BATCHES {
+            let Some(came) = receive(&mut self.requests, &self.sockets[door], &self.desk) else {
+                return;
+            };
+            let now = Instant::now();
+            for (arrival, datagram) in self.requests.datagrams() {
+                self.desk.asked(door, arrival, datagram, came == BATCH, now);
+            }
+            if came < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Takes in what waits at a port, and answers it.
+    fn packets(&mut self, port: usize) {
+        for _ in 0..BATCHES {
+            let Some(came) = receive(&mut self.packets, &self.sockets[port], &self.desk) else {
+                return;
+            };
+            let now = Instant::now();
+            for (arrival, datagram) in self.packets.datagrams() {
+                self.desk.heard(port, arrival, datagram, now);
+            }
+            self.send(port);
+            if came < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// The socket behind a number, unless it is the mailbox.
+    fn number(&self, number: u64) -> Option<usize> {
+        usize::try_from(number).ok().filter(|number| *number < self.sockets.len())
+    }
+
+    /// Answers some of those that had to wait.
+    fn waiting(&mut self) {
+        if self.desk.turns.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for _ in 0..SOME {
+            let Some(next) = self.desk.turns.next() else { return };
+            self.desk.take(next.door, &next.arrival, &next.datagram, now);
+        }
+    }
+
+    fn letters(&mut self) {
+        let letters = self.mailbox.empty();
+        let now = Instant::now();
+        for (id, body) in letters.loaded {
+            self.desk.loaded(id, body, now);
+        }
+        if letters.stop && self.stops.is_none() {
+            self.stops = Some(now + self.desk.limits.stop);
+            self.desk.turns = Turns::default();
+            for door in self.sockets.iter().take(self.desk.plan.doors) {
+                // A listener that cannot be taken out is one that is not there.
+                let _ = self.epoll.delete(door);
+            }
+        }
+    }
+
+    fn timers(&mut self) {
+        let now = Instant::now();
+        while let Some(place) = self.desk.timers.pop(now) {
+            self.desk.due(place, now);
+        }
+        self.desk.reporter.tick(now);
+    }
+
+    /// Sends everything, as far as the sockets take it.
+    fn flush(&mut self) {
+        (0..self.sockets.len()).for_each(|number| self.send(number));
+    }
+
+    fn send(&mut self, number: usize) {
+        let outbox = &mut self.desk.outboxes[number];
+        if !outbox.is_empty() {
+            outbox.flush(&self.sockets[number]);
+            let failed = std::mem::take(&mut outbox.failed);
+            self.desk.counters.socket_errors.fetch_add(failed, Ordering::Relaxed);
+        }
+        let blocked = !outbox.is_empty();
+        if blocked != self.blocked[number] {
+            self.blocked[number] = blocked;
+            let mut flags = EpollFlags::EPOLLIN;
+            flags.set(EpollFlags::EPOLLOUT, blocked);
+            let mut event = EpollEvent::new(flags, number as u64);
+            // A listener that is not listened to any more: its last answers may be lost.
+            let _ = self.epoll.modify(&self.sockets[number], &mut event);
+        }
+    }
+
+    /// Whether the stop was asked for, and everything that ran has ended. What takes too long then is
+    /// ended here.
+    fn over(&mut self) -> bool {
+        let Some(stops) = self.stops else { return false };
+        let now = Instant::now();
+        if now >= stops {
+            for id in self.desk.table.ids() {
+                self.desk.end(id, Outcome::Failed("the service stopped".to_owned()), now);
+            }
+        }
+        self.desk.table.len() == 0
+    }
+}
+
+/// Takes in one batch, if there is one. An error of a socket never ends the service.
+fn receive(inbox: &mut Inbox, socket: &Listener, desk: &Desk) -> Option<usize> {
+    match inbox.receive(socket) {
+        Ok(came) => Some(came),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                count(&desk.counters.socket_errors);
+            }
+            None
+        }
+    }
+}
