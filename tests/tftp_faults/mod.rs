@@ -276,8 +276,15 @@ fn ten_thousand_half_open_transfers_keep_no_phone_out() {
         }
         // The phones, and those who had to leave.
         for _ in 0..10 + 10_000_usize.saturating_sub(transfers) {
+            // All addresses are this host's own: a made-up port may be one of the service's, which
+            // then does not know the transfer.
             let outcome = lab.report().outcome;
-            assert!(matches!(outcome, Outcome::Complete | Outcome::TimedOut), "{outcome:?}");
+            let expected = match &outcome {
+                Outcome::Complete | Outcome::TimedOut => true,
+                Outcome::Aborted(code, _) => *code == 5,
+                _ => false,
+            };
+            assert!(expected, "{outcome:?}");
         }
     }
 }
