@@ -221,7 +221,9 @@ pub fn tftp(data: &[u8]) {
     let (request, mut steps) = rest.split_at(length);
     printable(request);
     let Ok(Packet::Read(request)) = parse(request) else { return };
-    let body: Bytes = (0..request.name.len() * 700).map(|i| (i * 7 + i / 251) as u8).collect();
+    let body: Bytes = (0..request.name.len() * 700)
+        .map(|i| u8::try_from((i * 7 + i / 251) % 256).unwrap_or(0))
+        .collect();
     let bounds = Bounds { block: 1428, window: 16 };
     let terms = settle(&request, body.len() as u64, bounds);
     assert!((8..=1428).contains(&terms.block) && (1..=16).contains(&terms.window));

@@ -150,9 +150,9 @@ fn fetch(to: SocketAddr, name: &str, block: usize, window: u64) -> Vec<u8> {
         let Ok((length, _)) = phone.socket.recv_from(&mut buffer) else {
             told = false;
             if begun {
-                acknowledge(blocks)
+                acknowledge(blocks);
             } else {
-                ask()
+                ask();
             }
             continue;
         };
@@ -274,13 +274,18 @@ fn ten_thousand_half_open_transfers_keep_no_phone_out() {
                 assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
             }
         }
-        let mut ended = 0;
-        let evicted = 10_000_usize.saturating_sub(transfers);
-        while let Some(transfer) = lab.report_within(Duration::from_secs(1)) {
-            ended += 1;
-            assert!(matches!(transfer.outcome, Outcome::Complete | Outcome::TimedOut));
+        // The phones, and those who had to leave.
+        for _ in 0..10 + 10_000_usize.saturating_sub(transfers) {
+            // All addresses are this host's own: a made-up port may be one of the service's, which
+            // then does not know the transfer.
+            let outcome = lab.report().outcome;
+            let expected = match &outcome {
+                Outcome::Complete | Outcome::TimedOut => true,
+                Outcome::Aborted(code, _) => *code == 5,
+                _ => false,
+            };
+            assert!(expected, "{outcome:?}");
         }
-        assert!(ended >= 10 + evicted, "{ended} were reported");
     }
 }
 
@@ -320,7 +325,7 @@ fn who_acknowledges_only_the_options_gets_one_window_and_three_packets() {
 fn every_beginning_of_a_request_and_a_flood_of_garbage_change_nothing() {
     let lab = Lab::start(Limits::default());
     let phone = Phone::new("127.0.0.1");
-    let whole = b"\0\x01size-1\0octet\0blksize\0512\0windowsize\04\0";
+    let whole = b"\0\x01size-1\0octet\0blksize\x00512\0windowsize\x004\0";
     let attacker = Phone::new("127.0.0.5");
     for length in 0..whole.len() {
         attacker.socket.send_to(&whole[..length], (ASKED, lab.port())).unwrap();

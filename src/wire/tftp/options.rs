@@ -193,10 +193,10 @@ mod tests {
     #[test]
     fn a_window_is_cut_to_the_bytes_that_it_may_have() {
         for (options, window) in [
-            (&b"windowsize\064\0blksize\08192\0"[..], 16),
-            (b"blksize\065464\0windowsize\064\0", 2),
-            (b"windowsize\0100\0", 64),
-            (b"windowsize\064\0blksize\01428\0", 64),
+            (&b"windowsize\x0064\0blksize\x008192\0"[..], 16),
+            (b"blksize\x0065464\0windowsize\x0064\0", 2),
+            (b"windowsize\x00100\0", 64),
+            (b"windowsize\x0064\0blksize\x001428\0", 64),
         ] {
             let request = Request { name: b"f", mode: Mode::Octet, options: Options(options) };
             assert_eq!(settle(&request, 9, WIDE).window, window, "{}", options.escape_ascii());

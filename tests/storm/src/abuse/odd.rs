@@ -31,7 +31,7 @@ pub(super) fn stray(random: &mut Random) -> Vec<u8> {
             data
         }
         2 => proto::error(random.below(9) as u16, "oops"),
-        _ => b"\0\x06blksize\09\0".to_vec(),
+        _ => b"\0\x06blksize\x009\0".to_vec(),
     }
 }
 
