@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::access::{Access, Pass};
 use super::askers::Askers;
 use super::event::Ticket;
 use super::serve::{Catalog, Found};
@@ -23,6 +24,8 @@ pub struct Served {
     pub offer: Arc<Offer>,
     /// Who is who.
     pub askers: Arc<Askers>,
+    /// Who gets a file with a secret.
+    pub access: Arc<Access>,
     /// The folder of static files.
     pub root: Option<Arc<Path>>,
 }
@@ -60,10 +63,34 @@ impl Shelf {
         named.get(&address).filter(|(_, at)| at.elapsed() < NAMED).map(|(mac, _)| *mac)
     }
 
-    /// Who asks for a file that depends on it. The registrations at this address are believed, then the
-    /// name asked for a moment ago.
+    /// Who asks for a file that depends on it. The neighbour table is believed, then the registrations
+    /// at this address, then the name asked for a moment ago.
     fn asker(&self, served: &Served, address: IpAddr) -> Option<Mac> {
-        served.askers.only(address).or_else(|| self.named(address))
+        let neighbour = served.access.neighbour(address);
+        let known = neighbour.filter(|mac| served.offer.phones.contains_key(mac));
+        known.or_else(|| served.askers.only(address)).or_else(|| self.named(address))
+    }
+
+    /// What a name stands for, from `address`.
+    fn look(&self, served: &Served, address: IpAddr, name: &FileName) -> Found {
+        match served.offer.owner(name) {
+            Some(Owner::Shared(index)) => {
+                served.offer.shared(index).map_or(Found::Missing, |artifact| {
+                    // Who takes a file that applies at once is worth knowing; the others are not.
+                    let live = artifact.role == Role::Live;
+                    body(artifact, live.then(|| self.asker(served, address)).flatten(), None)
+                })
+            }
+            Some(Owner::Phone(mac)) => own(served, address, mac, name),
+            Some(Owner::Asker) => match self.asker(served, address) {
+                Some(mac) => own(served, address, mac, name),
+                None => Found::Missing,
+            },
+            None => {
+                let root = served.root.as_ref();
+                root.and_then(|root| inside(root, name)).map_or(Found::Missing, Found::Static)
+            }
+        }
     }
 }
 
@@ -76,25 +103,19 @@ impl Catalog for Shelf {
         }
         let Ok(name) = FileName::requested(name) else { return Found::Missing };
         let served = self.served.borrow().clone();
-        match served.offer.owner(&name) {
-            Some(Owner::Shared(index)) => {
-                served.offer.shared(index).map_or(Found::Missing, |artifact| {
-                    // Who takes a file that applies at once is worth knowing; the others are not.
-                    let live = artifact.role == Role::Live;
-                    body(artifact, live.then(|| self.asker(&served, address)).flatten(), None)
-                })
+        let found = self.look(&served, address, &name);
+        match (mac, &found) {
+            (Some(mac), Found::Missing) if !served.offer.phones.contains_key(&mac) => {
+                refused(served.access.guessed(mac, address, &served.askers))
             }
-            Some(Owner::Phone(mac)) => own(&served, mac, &name),
-            Some(Owner::Asker) => match self.asker(&served, address) {
-                Some(mac) => own(&served, mac, &name),
-                None => Found::Missing,
-            },
-            None => served
-                .root
-                .and_then(|root| inside(&root, &name))
-                .map_or(Found::Missing, Found::Static),
+            _ => found,
         }
     }
+}
+
+/// What a refusal looks like.
+fn refused(pass: Pass) -> Found {
+    if pass == Pass::Ignore { Found::Ignored } else { Found::Missing }
 }
 
 /// The file of that name in the static root, when it lies there with all links followed.
@@ -104,10 +125,19 @@ fn inside(root: &Path, name: &FileName) -> Option<PathBuf> {
     path.starts_with(&root).then_some(path)
 }
 
-fn own(served: &Served, mac: Mac, name: &FileName) -> Found {
+/// A phone's own file; one with a secret only for an asker that the guard lets pass.
+fn own(served: &Served, address: IpAddr, mac: Mac, name: &FileName) -> Found {
     let variant = served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed(mac)));
     let found = variant.and_then(|v| Some((v, v.artifacts.iter().find(|a| a.name == *name)?)));
-    found.map_or(Found::Missing, |(variant, artifact)| body(artifact, Some(mac), Some(variant)))
+    let Some((variant, artifact)) = found else { return Found::Missing };
+    let pass = match artifact.secret {
+        true => served.access.pass(mac, address, &served.askers),
+        false => Pass::Give,
+    };
+    match pass {
+        Pass::Give => body(artifact, Some(mac), Some(variant)),
+        Pass::Hide | Pass::Ignore => refused(pass),
+    }
 }
 
 fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Found {

@@ -219,6 +219,9 @@ fn fetch(
         return count(&server.counters.repeated);
     }
     let found = server.catalog.find(asker, request.name);
+    if matches!(found, Found::Ignored) {
+        return;
+    }
     if matches!(found, Found::Missing) {
         deny(server, listener, &arrival, code::NOT_FOUND, "file not found");
         return server.ended(asker, request.name, Outcome::NotFound);

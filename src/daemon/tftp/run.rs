@@ -37,7 +37,7 @@ pub(super) async fn run(server: Arc<Server>, job: Job) {
     let Job { arrival, request, found, seat, began } = job;
     let ticket = match &found {
         Found::Body { ticket, .. } => Some(*ticket),
-        Found::Static(_) | Found::Missing => None,
+        Found::Static(_) | Found::Missing | Found::Ignored => None,
     };
     let (name, (outcome, bytes)) = match (parse(&request), net::answering(&arrival)) {
         (Ok(Packet::Read(request)), Ok(socket)) => {
@@ -72,7 +72,7 @@ impl Peer<'_> {
         let body = match found {
             Found::Body { bytes, .. } => Ok(bytes),
             Found::Static(path) => self.server.statics.load(path).await,
-            Found::Missing => Err(Unreadable::Missing),
+            Found::Missing | Found::Ignored => Err(Unreadable::Missing),
         };
         let body = match body {
             Ok(body) => body,
