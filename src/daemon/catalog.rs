@@ -147,3 +147,90 @@ fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Fou
     };
     Found::Body { bytes: artifact.bytes(), ticket: Ticket { mac, role: artifact.role, digest } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Time;
+    use crate::daemon::look::Source;
+    use crate::daemon::neighbours::Place;
+    use crate::daemon::store::Decided;
+    use crate::plan::offer::offer;
+
+    const CONF: &str = "[general]\nserver_address=192.0.2.250\ntimezone=Europe/Berlin\n\
+                        sip_conf=sip.conf\n";
+    const PEERS: &str = "[201] ;MAC=0018b9000001\ntype=friend\nhost=dynamic\nsecret=aEins-Zwei1\n\
+                         [202] ;MAC=0018b9000002\ntype=friend\nhost=dynamic\nsecret=bDrei-Vier2\n";
+
+    /// Two phones; the last number of a MAC is that of its address in 192.0.2.0/24.
+    fn shelf() -> (Shelf, watch::Sender<Served>) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("handset.conf"), CONF).unwrap();
+        std::fs::write(dir.path().join("sip.conf"), PEERS).unwrap();
+        let mut source = Source::new(dir.path().join("handset.conf"));
+        let (look, _) = source.look(&Arc::default(), &Decided::default(), None, Time(0));
+        let access = Access::new(|address| match address {
+            IpAddr::V4(v4) if v4.octets()[0] == 192 => {
+                Place::Near(Mac::new([0, 0x18, 0xb9, 0, 0, v4.octets()[3]]).unwrap())
+            }
+            _ => Place::Beyond,
+        });
+        let served = Served {
+            offer: Arc::new(offer(&look.built, None, true)),
+            access: Arc::new(access),
+            ..Served::default()
+        };
+        let (sender, receiver) = watch::channel(served);
+        (Shelf::new(receiver), sender)
+    }
+
+    /// `give`, with the password in it or not; `missing`; `silence`.
+    fn check(shelf: &Shelf, asker: &str, name: &str, expected: &str) {
+        let found = match shelf.find(format!("{asker}:1069").parse().unwrap(), name.as_bytes()) {
+            Found::Body { bytes, .. } if memchr::memmem::find(&bytes, b"aEins-Zwei1").is_some() => {
+                "secret of 1"
+            }
+            Found::Body { .. } => "file",
+            Found::Missing => "missing",
+            Found::Ignored => "silence",
+            Found::Static(_) => "static",
+        };
+        assert_eq!(found, expected, "{asker} {name}");
+    }
+
+    #[test]
+    fn a_secret_goes_to_its_phone_and_looks_missing_to_others() {
+        let (shelf, _served) = shelf();
+        check(&shelf, "192.0.2.1", "SIP0018B9000001.cnf", "secret of 1");
+        check(&shelf, "[::ffff:192.0.2.1]", "SIP0018B9000001.cnf", "secret of 1");
+        check(&shelf, "192.0.2.2", "SIP0018B9000001.cnf", "missing");
+        check(&shelf, "198.51.100.1", "SIP0018B9000001.cnf", "missing");
+        check(&shelf, "198.51.100.1", "/./SIP0018B9000001.cnf", "missing");
+        check(&shelf, "198.51.100.1", "SIPDefault.cnf", "file");
+        check(&shelf, "198.51.100.1", "SIP0018B9000009.cnf", "missing");
+    }
+
+    #[test]
+    fn the_name_asked_for_a_moment_ago_opens_no_secret_and_the_neighbour_table_tells_who_asks() {
+        let (shelf, _served) = shelf();
+        check(&shelf, "198.51.100.1", "syncinfo.xml", "missing");
+        check(&shelf, "198.51.100.1", "SIP0018B9000001.cnf", "missing");
+        check(&shelf, "198.51.100.1", "syncinfo.xml", "file");
+        check(&shelf, "198.51.100.1", "SIP0018B9000001.cnf", "missing");
+        check(&shelf, "192.0.2.2", "syncinfo.xml", "file");
+        check(&shelf, "192.0.2.7", "syncinfo.xml", "missing");
+    }
+
+    #[test]
+    fn who_guesses_is_met_with_silence_and_shared_files_are_not() {
+        let (shelf, _served) = shelf();
+        for number in 0x10..0x20 {
+            check(&shelf, "198.51.100.1", &format!("SEP0018B90000{number}.cnf.xml"), "missing");
+        }
+        check(&shelf, "198.51.100.1", "SIP0018B9000001.cnf", "missing");
+        check(&shelf, "198.51.100.1", "SIP0018B9000002.cnf", "silence");
+        check(&shelf, "198.51.100.1", "SEP0018B9000033.cnf.xml", "silence");
+        check(&shelf, "198.51.100.1", "SIPDefault.cnf", "file");
+        check(&shelf, "198.51.100.2", "SIP0018B9000002.cnf", "missing");
+    }
+}
