@@ -152,12 +152,16 @@ impl Site {
     }
 
     fn handset(&self, args: &[&str]) -> String {
+        let out = self.try_handset(args);
+        assert!(out.status.success(), "handset {args:?}: {out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    fn try_handset(&self, args: &[&str]) -> Output {
         let config = self.path("handset.conf");
         let all: Vec<&str> =
             ["--config", config.to_str().unwrap()].iter().chain(args).copied().collect();
-        let out = run(env!("CARGO_BIN_EXE_handset"), &all);
-        assert!(out.status.success(), "handset {args:?}: {out:?}");
-        String::from_utf8(out.stdout).unwrap()
+        run(env!("CARGO_BIN_EXE_handset"), &all)
     }
 }
 
@@ -200,6 +204,20 @@ fn a_file_goes_to_its_phone_and_behind_a_router_when_it_is_opened() {
     assert!(!site.handset(&["status"]).contains("00:18:b9:00:00:03 waits"));
     assert!(site.handset(&["open"]).starts_with("00:18:b9:00:00:03 is open for another 0 min "));
     site.handset(&["close", "203"]);
+    let wrong: [(&[&str], i32); 6] = [
+        (&["close", "203"], 1),
+        (&["open", "299"], 1),
+        (&["open", "203", "8d"], 1),
+        (&["open", "203", "soon"], 2),
+        (&["open", "--net", "10.67.0.1/24"], 2),
+        (&["close"], 2),
+    ];
+    for (args, code) in wrong {
+        let out = site.try_handset(args);
+        assert_eq!(out.status.code(), Some(code), "{args:?} {out:?}");
+    }
+    let one = site.handset(&["status", "202"]);
+    assert!(!one.contains("ALERT") && !one.contains("waits"), "{one}");
     site.check("ph4", FILE_C, false);
     site.handset(&["open", "201"]);
     site.check("ph4", FILE_A, true);

@@ -80,6 +80,7 @@ impl Core {
             phones.extend(self.without_files());
             phones.sort_by_key(|phone| phone.mac);
         }
+        let alerts = self.alerts(&mut phones, word.is_none());
         let look = self.look.as_ref();
         let newest = &self.offer.newest;
         Answer::Status(Box::new(Status {
@@ -92,7 +93,7 @@ impl Core {
             diagnostics: look.map(|l| l.messages.clone()).unwrap_or_default(),
             phones,
             unknown: self.unknown(),
-            alerts: self.alerts(None),
+            alerts,
             opened: self.access.all_open(),
         }))
     }
@@ -189,7 +190,7 @@ impl Core {
             state: stand.state,
             detail: (!detail.is_empty()).then_some(detail),
             last_seen: seen.and_then(|s| s.last).map(|at| at.to_string()),
-            alerts: self.alerts(Some(mac)),
+            alerts: Vec::new(),
         })
     }
 

@@ -58,6 +58,10 @@ impl Neighbours {
     /// Where an address is. When the kernel cannot be asked, nothing is known of it, which never
     /// opens anything; that is logged once.
     pub fn place(&self, address: IpAddr) -> Place {
+        // Without its interface a link-local address names nobody.
+        if matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            return Place::Beyond;
+        }
         let now = Instant::now();
         let known =
             self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&address).copied();

@@ -8,7 +8,7 @@ use tracing::info;
 use super::askers::Whereabouts;
 use super::core::Core;
 use crate::base::Mac;
-use crate::control::{Alert, Answer, ErrorKind, Open, Opening};
+use crate::control::{Alert, Answer, ErrorKind, Open, Opening, PhoneStatus};
 
 /// Nothing is opened for longer: what is to stay open belongs into `trusted_nets`.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -36,11 +36,17 @@ impl Core {
         }
     }
 
-    /// What was refused: all of it, or what concerns one phone.
-    pub(super) fn alerts(&self, phone: Option<Mac>) -> Vec<Alert> {
-        let mut all = self.access.alerts();
-        all.retain(|alert| phone.is_none() || alert.phone == phone);
-        all
+    /// Tells these phones who was refused their files; what was refused in `all`, or to them.
+    pub(super) fn alerts(&self, phones: &mut [PhoneStatus], all: bool) -> Vec<Alert> {
+        let mut alerts = self.access.alerts();
+        for alert in &alerts {
+            let of = |phone: &&mut PhoneStatus| Some(phone.mac) == alert.phone;
+            if let Some(phone) = phones.iter_mut().find(of) {
+                phone.alerts.push(alert.clone());
+            }
+        }
+        alerts.retain(|alert| all || phones.iter().any(|phone| Some(phone.mac) == alert.phone));
+        alerts
     }
 
     /// Opens what is named, for so many seconds.

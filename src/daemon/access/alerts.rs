@@ -10,13 +10,14 @@ use tracing::{info, warn};
 use crate::base::{Mac, Time};
 use crate::control::{Alert, Reason};
 
-/// So many alerts are kept; the one that has been quiet the longest makes room.
+/// So many alerts are kept. Unknown askers make room first (their addresses may be forged), then the
+/// alert that has been quiet the longest.
 const MANY: usize = 256;
 /// An alert is shown for so long after its last time.
 const SHOWN: Duration = Duration::from_secs(86_400);
 /// The same refusal is logged so often at most.
 const AGAIN: Duration = Duration::from_secs(1);
-/// So many lines are logged in a second at most, all together.
+/// So many lines are logged in a second at most, all together; about unknown askers half of that.
 const LINES: u32 = 20;
 
 /// What alerts about one thing have in common. A scan is no phone's.
@@ -47,7 +48,11 @@ impl Alerts {
     pub(super) fn refused(&mut self, topic: Topic, owner: Option<Mac>, at: (Time, Instant)) {
         let (time, now) = at;
         if self.all.len() >= MANY && !self.all.contains_key(&topic) {
-            let oldest = self.all.iter().min_by_key(|(_, c)| c.last).map(|(topic, _)| *topic);
+            let oldest = self
+                .all
+                .iter()
+                .min_by_key(|(t, c)| (t.reason != Reason::Unknown, c.last))
+                .map(|(topic, _)| *topic);
             oldest.map(|topic| self.all.remove(&topic));
         }
         let fresh = || Counted { owner, count: 0, last: time, logged: now };
@@ -56,7 +61,8 @@ impl Alerts {
         (counted.owner, counted.last) = (owner, time);
         if counted.count == 1 || now.duration_since(counted.logged) >= AGAIN {
             counted.logged = now;
-            if self.may_log(now) {
+            let most = if topic.reason == Reason::Unknown { LINES / 2 } else { LINES };
+            if self.may_log(most, now) {
                 log(topic, owner);
             }
         }
@@ -94,12 +100,13 @@ impl Alerts {
         all.into_iter().map(alert).collect()
     }
 
-    fn may_log(&mut self, now: Instant) -> bool {
+    fn may_log(&mut self, most: u32, now: Instant) -> bool {
         let (since, lines) = self.lines.unwrap_or((now, 0));
         let (since, lines) =
             if now.duration_since(since) >= AGAIN { (now, 0) } else { (since, lines) };
-        self.lines = Some((since, lines + 1));
-        lines < LINES
+        let may = lines < most;
+        self.lines = Some((since, lines + u32::from(may)));
+        may
     }
 }
 
@@ -172,6 +179,7 @@ mod tests {
             alerts.refused(topic, None, (Time(number), now));
         }
         assert_eq!(alerts.all.len(), MANY);
+        assert!(shown(&alerts, 1001).contains(&"scan 192.0.2.9 None 10".to_owned()));
     }
 
     /// What fail2ban-regex makes of the filter, with Python's own expressions: `<ADDR>` and the prefix
