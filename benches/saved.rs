@@ -83,6 +83,7 @@ impl Desk {
         let conf = format!(
             "[general]\nsip_conf=DIR/sip.conf\nserver_address=127.0.0.1\ntimezone=Europe/Berlin\n\
              state_dir=DIR/state\ncontrol_socket=DIR/control\nasterisk_reload=ignore\n\
+             trusted_nets=127.0.0.0/8\n\
              [tftp]\nlisten=127.0.0.1:{tftp}\n"
         );
         let conf = conf.replace("DIR", &dir.path().to_string_lossy());

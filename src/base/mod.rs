@@ -1,6 +1,7 @@
 //! The smallest words of the design: MAC addresses, names, secrets, places in files, diagnostics.
 
 pub mod body;
+pub mod cidr;
 pub mod diagnostic;
 pub mod hex;
 pub mod latin1;
@@ -16,6 +17,7 @@ pub mod text;
 pub mod time;
 
 pub use body::Body;
+pub use cidr::Cidr;
 pub use diagnostic::{Code, Diagnostic, Level};
 pub use mac::Mac;
 pub use name::FileName;

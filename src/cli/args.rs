@@ -33,6 +33,10 @@ pub enum Command {
     Diff(Diff),
     /// Let a held-back configuration through
     Apply(Apply),
+    /// Let a phone that nobody knows where it is have its files for a while, or list what is open
+    Open(super::open::Open),
+    /// Take that back
+    Close(super::open::Close),
     /// Check the configuration without touching anything
     Check(Check),
     /// Print the files of a phone, secrets masked
@@ -57,6 +61,9 @@ pub struct Status {
     /// Print again whenever something changes, until interrupted
     #[arg(long)]
     pub watch: bool,
+    /// Only what was refused, and what is open
+    #[arg(long, conflicts_with = "phone")]
+    pub alerts: bool,
     /// Print an array of phones as JSON
     #[arg(long)]
     pub json: bool,

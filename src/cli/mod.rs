@@ -7,6 +7,7 @@ mod daemon;
 mod diff;
 mod explain;
 mod explain_code;
+mod open;
 mod output;
 mod render;
 mod status;
@@ -40,6 +41,8 @@ pub fn main() -> ExitCode {
         Command::Status(options) => status::run(&args, options),
         Command::Push(options) => daemon::push(&args, options),
         Command::Apply(options) => daemon::apply(&args, options),
+        Command::Open(options) => open::open(&args, options),
+        Command::Close(options) => open::close(&args, options),
         Command::Diff(options) => diff::run(&args, options),
         Command::Check(options) => check::run(&args, options),
         Command::Render(options) => render::run(&args, options),

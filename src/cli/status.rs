@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::{Args, Status as Options};
 use super::{DONE, NO, daemon, output};
 use crate::base::Level;
-use crate::control::{Answer, Ask, LineStatus, PhoneStatus, State, Status};
+use crate::control::{Alert, Answer, Ask, LineStatus, PhoneStatus, Reason, State, Status};
 
 /// With `--watch` the daemon is asked so often.
 const WATCH: Duration = Duration::from_millis(500);
@@ -56,7 +56,14 @@ fn fetch(args: &Args, options: &Options) -> Result<Box<Status>, u8> {
 
 fn print(status: &Status, options: &Options) -> String {
     if options.json {
-        return serde_json::to_string_pretty(&status.phones).expect("a status has string keys");
+        let json = match options.alerts {
+            true => serde_json::to_string_pretty(&status.alerts),
+            false => serde_json::to_string_pretty(&status.phones),
+        };
+        return json.expect("a status has string keys");
+    }
+    if options.alerts {
+        return guarded(status);
     }
     let mut text = format!(
         "generation {} of {} · Asterisk {} · sip.conf {}\n",
@@ -82,7 +89,36 @@ fn print(status: &Status, options: &Options) -> String {
             asker.mac, asker.address, asker.asked, asker.mac
         );
     }
-    text
+    let guarded = guarded(status);
+    if guarded.is_empty() { text } else { text + "\n" + &guarded }
+}
+
+/// What was refused, who waits for the operator, and what is open.
+fn guarded(status: &Status) -> String {
+    let mut lines: Vec<String> = status.alerts.iter().map(refusal).collect();
+    if !status.opened.is_empty() {
+        lines.push(super::open::list(&status.opened));
+    }
+    lines.join("\n")
+}
+
+fn refusal(alert: &Alert) -> String {
+    let Alert { reason, address, phone, owner, count, last } = alert;
+    let last: String = last.chars().take(19).collect();
+    let phone = phone.map(|mac| mac.to_string()).unwrap_or_default();
+    let owner = owner.map(|mac| mac.to_string()).unwrap_or_default();
+    match reason {
+        Reason::Anothers => format!(
+            "ALERT: {address}, which is {owner}, asked for the file of {phone} ({count} times, last {last})"
+        ),
+        Reason::Scan => {
+            format!("ALERT: {address} guesses MACs ({count} requests, last {last})")
+        }
+        Reason::Unknown => format!(
+            "{phone} waits: nobody knows that {address} is this phone ({count} times, last {last}); \
+             if it is: handset open {phone}"
+        ),
+    }
 }
 
 const HEAD: [&str; 9] =

@@ -3,9 +3,11 @@
 
 pub mod client;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, Level, Mac};
+use crate::base::{Cidr, Digest, Level, Mac};
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
 
@@ -53,6 +55,21 @@ pub enum Ask {
         /// Asterisk has loaded what is on disk.
         loaded: bool,
     },
+    /// What is open to unknown askers. Answered with [`Answer::Opened`].
+    Opened,
+    /// Give unknown askers the files of a phone, or of a network, for a while. Answered with
+    /// [`Answer::Done`].
+    Open {
+        /// What to open.
+        what: Open,
+        /// For how long.
+        seconds: u64,
+    },
+    /// End that. Answered with [`Answer::Done`].
+    Close {
+        /// What to close.
+        what: Open,
+    },
 }
 
 /// One answer line.
@@ -75,6 +92,8 @@ pub enum Answer {
     },
     /// The changes.
     Diff(Vec<PhoneDiff>),
+    /// What is open.
+    Opened(Vec<Opened>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -84,6 +103,85 @@ pub enum Answer {
         /// The text.
         message: String,
     },
+}
+
+/// What an operator opens, in his words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Open {
+    /// A word as in [`Ask::Status`].
+    Phone(String),
+    /// A network.
+    Net(Cidr),
+}
+
+/// What is open.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Opening {
+    /// A phone, wherever it is.
+    Phone(Mac),
+    /// All phones, in a network.
+    Net(Cidr),
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phone(mac) => write!(f, "{mac}"),
+            Self::Net(net) => write!(f, "{net}"),
+        }
+    }
+}
+
+/// One thing that is open, and for how long.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Opened {
+    /// What.
+    pub what: Opening,
+    /// How long still.
+    pub seconds: u64,
+}
+
+/// Why a file with a password was refused. Displayed as in logs and JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Reason {
+    /// The neighbour table has another machine at the address.
+    #[serde(rename = "another's")]
+    Anothers,
+    /// Nobody knows who is at the address.
+    #[serde(rename = "unknown")]
+    Unknown,
+    /// The address asks for the files of many phones.
+    #[serde(rename = "scan")]
+    Scan,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anothers => "another's",
+            Self::Unknown => "unknown",
+            Self::Scan => "scan",
+        })
+    }
+}
+
+/// Refusals of one kind to one address.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Alert {
+    /// Why.
+    pub reason: Reason,
+    /// Who asked.
+    pub address: String,
+    /// Whose file was asked for; null for a scan, which asks for many.
+    pub phone: Option<Mac>,
+    /// Whose address the neighbour table says it is.
+    pub owner: Option<Mac>,
+    /// How often.
+    pub count: u64,
+    /// The last time, RFC 3339.
+    pub last: String,
 }
 
 /// Why something was not carried out.
@@ -134,6 +232,12 @@ pub struct Status {
     pub phones: Vec<PhoneStatus>,
     /// Askers without a tag.
     pub unknown: Vec<UnknownAsker>,
+    /// What was refused within the last day, newest first.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+    /// What is open to unknown askers.
+    #[serde(default)]
+    pub opened: Vec<Opened>,
 }
 
 /// A diagnostic on its way to a person.
@@ -172,6 +276,9 @@ pub struct PhoneStatus {
     pub detail: Option<String>,
     /// When it was last heard of, RFC 3339; null for never.
     pub last_seen: Option<String>,
+    /// Who was refused its file within the last day.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
 }
 
 /// One line of a phone.

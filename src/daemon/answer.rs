@@ -29,6 +29,9 @@ impl Core {
         let answer = match ask {
             Ask::Status { phone } => self.status(phone.as_deref(), now),
             Ask::Diff => Answer::Diff(self.diff()),
+            Ask::Opened => Answer::Opened(self.access.all_open()),
+            Ask::Open { what, seconds } => self.open(&what, seconds),
+            Ask::Close { what } => self.close_again(&what),
             Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
             Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now)
             {
@@ -47,7 +50,7 @@ impl Core {
         looks
     }
 
-    fn named(&self, word: &str) -> Result<Vec<Mac>, Answer> {
+    pub(super) fn named(&self, word: &str) -> Result<Vec<Mac>, Answer> {
         let found = self.offer.named(word);
         if found.is_empty() {
             let held = self
@@ -77,6 +80,7 @@ impl Core {
             phones.extend(self.without_files());
             phones.sort_by_key(|phone| phone.mac);
         }
+        let alerts = self.alerts(&mut phones, word.is_none());
         let look = self.look.as_ref();
         let newest = &self.offer.newest;
         Answer::Status(Box::new(Status {
@@ -89,6 +93,8 @@ impl Core {
             diagnostics: look.map(|l| l.messages.clone()).unwrap_or_default(),
             phones,
             unknown: self.unknown(),
+            alerts,
+            opened: self.access.all_open(),
         }))
     }
 
@@ -145,6 +151,7 @@ impl Core {
             state: State::Failed,
             detail: Some(why.clone()),
             last_seen: None,
+            alerts: Vec::new(),
         });
         status.collect()
     }
@@ -183,6 +190,7 @@ impl Core {
             state: stand.state,
             detail: (!detail.is_empty()).then_some(detail),
             last_seen: seen.and_then(|s| s.last).map(|at| at.to_string()),
+            alerts: Vec::new(),
         })
     }
 

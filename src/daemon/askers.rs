@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use crate::base::Mac;
+use crate::base::{Mac, Time};
 
 /// What is known of one phone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Whereabouts {
     /// The addresses that it has a live registration from.
     pub registered: BTreeSet<IpAddr>,
+    /// The one address that all its lines are registered from.
+    pub whole: Option<IpAddr>,
+    /// Where and when it was last proved to run something.
+    pub proved: Option<(IpAddr, Time)>,
     /// It was told to look and has not looked yet.
     pub told: bool,
     /// It is proved to run signed SIP firmware.
@@ -65,6 +69,21 @@ impl Askers {
         first.filter(|_| told.next().is_none()).copied()
     }
 
+    /// Whether a phone has a live registration from an address.
+    pub fn is_at(&self, mac: Mac, address: IpAddr) -> bool {
+        self.read().at.get(&address).is_some_and(|all| all.contains(&mac))
+    }
+
+    /// The one address that all lines of a phone are registered from.
+    pub fn whole(&self, mac: Mac) -> Option<IpAddr> {
+        self.read().phones.get(&mac)?.whole
+    }
+
+    /// Where and when a phone was last proved to run something.
+    pub fn proved(&self, mac: Mac) -> Option<(IpAddr, Time)> {
+        self.read().phones.get(&mac)?.proved
+    }
+
     /// Whether several phones are registered at an address: a NAT or a proxy.
     pub fn shared(&self, address: IpAddr) -> bool {
         self.read().at.get(&address).is_some_and(|all| all.len() > 1)
@@ -90,7 +109,7 @@ mod tests {
 
     fn at(addresses: &[&str], told: bool) -> Whereabouts {
         let registered = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        Whereabouts { registered, told, signed: false }
+        Whereabouts { registered, told, ..Whereabouts::default() }
     }
 
     #[test]

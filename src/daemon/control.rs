@@ -124,9 +124,9 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         return Err(refuse(ErrorKind::BadRequest, text));
     }
     let changes = match &request.ask {
-        Ask::Status { .. } | Ask::Diff => false,
+        Ask::Status { .. } | Ask::Diff | Ask::Opened => false,
         Ask::Push { dry_run, .. } => !dry_run,
-        Ask::Apply { .. } => true,
+        Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } => true,
     };
     if changes && !may_change {
         let text = "only root and members of the group handset-admin may do this".into();
@@ -152,6 +152,7 @@ fn may_change(stream: &UnixStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Open;
 
     fn request(ask: &Ask) -> String {
         serde_json::to_string(&Request { version: VERSION, ask: ask.clone() }).unwrap()
@@ -165,6 +166,13 @@ mod tests {
         let refused = read(&request(&push(false)), false);
         assert!(matches!(refused, Err(Answer::Error { kind: ErrorKind::Denied, .. })));
         assert!(read(&request(&push(false)), true).is_ok());
+        let net = || Open::Net("192.0.2.0/24".parse().unwrap());
+        for ask in [Ask::Open { what: net(), seconds: 9 }, Ask::Close { what: net() }] {
+            let refused = read(&request(&ask), false);
+            assert!(matches!(refused, Err(Answer::Error { kind: ErrorKind::Denied, .. })));
+            assert!(read(&request(&ask), true).is_ok());
+        }
+        assert!(read(&request(&Ask::Opened), false).is_ok());
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
+use super::access::Access;
 use super::answer::Waiter;
-use super::askers::{Askers, Whereabouts};
+use super::askers::Askers;
 use super::catalog::Served;
 use super::event::Order;
 use super::look::Look;
@@ -64,6 +65,7 @@ pub struct Core {
     /// Whose line each peer is.
     pub(super) owners: HashMap<String, Mac>,
     pub(super) askers: Arc<Askers>,
+    pub(super) access: Arc<Access>,
     /// The phones of which something is known that is not in the journal.
     pub(super) dirty: BTreeSet<Mac>,
     /// The phones of which something is known that the file services and the AMI session do not know.
@@ -114,6 +116,7 @@ impl Core {
             shown,
             owners: HashMap::new(),
             askers: Arc::default(),
+            access: Arc::default(),
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
             waiters: Vec::new(),
@@ -125,6 +128,7 @@ impl Core {
             families,
             out,
         };
+        core.guard();
         core.publish(offer);
         core
     }
@@ -150,6 +154,7 @@ impl Core {
             self.store.save_decided(&self.decided);
         }
         self.site = look.site.clone();
+        self.guard();
         self.families = look.families.clone();
         self.out.directory.send_replace(look.directory.clone());
         let built = look.built.clone();
@@ -256,8 +261,8 @@ impl Core {
     fn publish(&mut self, next: Arc<Offer>) {
         let old = std::mem::replace(&mut self.offer, next.clone());
         let root = self.site.tftp.root.as_deref().map(Into::into);
-        let askers = self.askers.clone();
-        self.out.served.send_replace(Served { offer: next.clone(), askers, root });
+        let (askers, access) = (self.askers.clone(), self.access.clone());
+        self.out.served.send_replace(Served { offer: next.clone(), askers, access, root });
         for moved in changes(&old.phones, &next.phones) {
             self.stirred.insert(moved.mac);
             if let Some(part) = moved.old {
@@ -331,19 +336,6 @@ impl Core {
         let running = seen.and_then(|s| s.running).map(|r| r.token);
         let wanted = part.chosen(seen.is_some_and(|s| s.signed)).map(|v| v.token);
         running.is_none() || running != wanted
-    }
-
-    fn whereabouts(&self, mac: Mac) -> Whereabouts {
-        let Some(part) = self.offer.phones.get(&mac) else { return Whereabouts::default() };
-        let contacts = part.peers().filter_map(|peer| self.observed.contact(peer));
-        let seen = self.observed.phones.get(&mac);
-        let told = seen.and_then(|s| s.told.as_ref()).map(|t| t.at);
-        let looked = seen.and_then(|s| s.sync).map(|sync| sync.at);
-        Whereabouts {
-            registered: contacts.map(|a| a.ip().to_canonical()).collect(),
-            told: told.is_some_and(|told| looked.is_none_or(|looked| looked < told)),
-            signed: seen.is_some_and(|s| s.signed),
-        }
     }
 
     /// Looks at everything and does what is due.

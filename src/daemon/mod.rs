@@ -1,6 +1,7 @@
 //! Everything that touches the world: sockets, files, clocks, tasks. [`run`] is the order in which
 //! they start and stop; [`core`] is the one task that owns what changes.
 
+pub mod access;
 pub mod ami;
 pub mod answer;
 pub mod askers;
@@ -15,8 +16,10 @@ pub mod export;
 pub mod http;
 pub mod journal;
 pub mod look;
+pub mod neighbours;
 pub mod net;
 mod news;
+mod opening;
 pub mod rewrite;
 mod run;
 pub mod serve;

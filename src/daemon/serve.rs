@@ -36,6 +36,8 @@ pub enum Found {
     Static(PathBuf),
     /// Nothing for this asker.
     Missing,
+    /// Nothing is to be answered now: the asker may ask again.
+    Ignored,
 }
 
 /// The largest static file that is served: no firmware of a desk phone comes near.

@@ -1,9 +1,10 @@
 //! From peers and site to what is served, and from what is observed to what is done about it.
 //! In reading order: [`generation`] (what could be served), [`build`] (how it is made), [`guard`]
-//! (whether to believe it), [`offer`] (what is served), [`observed`] (what is known),
+//! (whether to believe it), [`offer`] (what is served), [`access`] (to whom), [`observed`] (what is known),
 //! [`standing`] (where a phone stands), [`reload`] (what Asterisk has loaded), [`reconcile`] (what
 //! to do now), [`diff`] (changes for people).
 
+pub mod access;
 pub mod build;
 pub mod diff;
 pub mod generation;

@@ -153,7 +153,7 @@ impl Site {
     pub(crate) fn write_config(&self) {
         let text = format!(
             "[general]\nsip_conf={etc}/sip.conf\nserver_address=127.0.0.1\nstate_dir={dir}/state\n\
-             control_socket={dir}/control\ntimezone=Europe/Berlin\n{general}\n\
+             control_socket={dir}/control\ntimezone=Europe/Berlin\ntrusted_nets=127.0.0.0/8\n{general}\n\
              [ami]\nhost=127.0.0.1\nport={ami}\nusername=provision\nsecret={secret}\n\
              [push]\nretry=5s\nproof=20s\nunknown=1s\n\
              [tftp]\nlisten={tftp}\nroot={dir}/tftp\n\

@@ -48,7 +48,8 @@ pub(super) async fn file(
             Ok(response) => response,
             Err(why) => request.unreadable(why),
         },
-        Found::Missing => request.unreadable(Unreadable::Missing),
+        // A connection waits for some answer.
+        Found::Missing | Found::Ignored => request.unreadable(Unreadable::Missing),
     }
 }
 

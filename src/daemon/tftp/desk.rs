@@ -199,6 +199,7 @@ impl Desk {
         let (found, ticket) = match self.catalog.find(arrival.from, request.name) {
             Found::Body { bytes, ticket } => (Ok(bytes), Some(ticket)),
             Found::Static(path) => (self.loader.fresh(&path).ok_or(path), None),
+            Found::Ignored => return,
             Found::Missing => {
                 self.say(door, arrival, Datagram::not_found());
                 return self.without(arrival, request.name, Outcome::NotFound, now);

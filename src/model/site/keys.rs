@@ -1,10 +1,10 @@
 //! The keys of handset.conf, as data.
 
 use super::value::{
-    Context, Fault, address, choice, duration, family, file, host, listen, path, port, rate, text,
-    zone,
+    Context, Fault, address, choice, duration, family, file, host, listen, nets, path, port, rate,
+    text, zone,
 };
-use super::{Ami, FamilySettings, Pacing, PushMode, ReloadMode, Site};
+use super::{Ami, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site};
 use crate::base::{Secret, Spanned};
 
 /// One key of handset.conf.
@@ -46,6 +46,8 @@ pub enum Kind {
     Zone,
     /// The name of a family of phones.
     Family,
+    /// Networks as 192.0.2.0/24, joined by commas.
+    Nets,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// Any text.
@@ -183,6 +185,32 @@ pub static KEYS: &[Key] = &[
         doc: "A folder with families of your own, and with files that replace those of the built-in \
               families.",
         set: |site, value| put(&mut site.families_dir, path(value)),
+    },
+    Key {
+        section: "general",
+        name: "guard",
+        kind: Kind::Choice(&["strict", "lenient", "off"]),
+        default: "strict",
+        doc: "Who gets the files that hold passwords. strict: only who is known to be the phone, by \
+              the neighbour table, its registration or an earlier proof. lenient: also who is \
+              unknown, as behind a router. off: anybody. `handset open` makes exceptions for a while.",
+        set: |site, value| {
+            let modes = [
+                ("strict", GuardMode::Strict),
+                ("lenient", GuardMode::Lenient),
+                ("off", GuardMode::Off),
+            ];
+            put(&mut site.guard, choice(value, &modes))
+        },
+    },
+    Key {
+        section: "general",
+        name: "trusted_nets",
+        kind: Kind::Nets,
+        default: "none",
+        doc: "Networks whose askers get every phone's file, unless the neighbour table knows them to \
+              be another machine: routed sites, or 127.0.0.0/8 to try by hand on the server.",
+        set: |site, value| put(&mut site.trusted_nets, nets(value)),
     },
     Key {
         section: "push",

@@ -74,6 +74,7 @@ fn form(kind: Kind) -> String {
         Kind::Rate => "number".into(),
         Kind::Zone => "zone".into(),
         Kind::Family => "family".into(),
+        Kind::Nets => "network, ...".into(),
         Kind::Choice(words) => words.join("|"),
         Kind::Text | Kind::Secret => "text".into(),
     }

@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::{Secret, Spanned};
+use crate::base::{Cidr, Secret, Spanned};
 
 /// The whole of handset.conf.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,10 @@ pub struct Site {
     pub push: PushMode,
     /// `asterisk_reload`.
     pub reload: ReloadMode,
+    /// `guard`: who gets the files with passwords.
+    pub guard: GuardMode,
+    /// `trusted_nets`: whoever asks from there gets them.
+    pub trusted_nets: Vec<Cidr>,
     /// `[push]`.
     pub pacing: Pacing,
     /// `[ami]`; without the section no AMI connection is made.
@@ -82,6 +86,18 @@ pub enum ReloadMode {
     Wait,
     /// Files are offered at once, whatever Asterisk has loaded.
     Ignore,
+}
+
+/// `guard=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GuardMode {
+    /// Only to askers that are known to be the phone.
+    #[default]
+    Strict,
+    /// To anybody who is not known to be somebody else.
+    Lenient,
+    /// To anybody.
+    Off,
 }
 
 /// `[push]`: how phones are told.
@@ -183,6 +199,8 @@ impl Site {
             ntp_server: None,
             push: PushMode::Auto,
             reload: ReloadMode::Ask,
+            guard: GuardMode::Strict,
+            trusted_nets: Vec::new(),
             pacing: Pacing::default(),
             ami: None,
             tftp: Tftp::default(),

@@ -39,7 +39,7 @@ fn every_key_is_read() {
     let site = good(
         "[general]\nsip_conf=sip.conf\nserver_address=192.0.2.10\nstate_dir=/s\ncontrol_socket=c\n\
          export_dir=out\ntimezone=europe/berlin\nntp_server=ntp.example.org\npush=Manual\n\
-         asterisk_reload=wait\nsite_key=/k\ndefault_family=SPA\nfamilies_dir=f\n\
+         asterisk_reload=wait\nguard=lenient\ntrusted_nets=127.0.0.0/8, 2001:db8::/32\nsite_key=/k\ndefault_family=SPA\nfamilies_dir=f\n\
          [push]\nrate=2.5\nretry=0.5s\nretry_max=5m\nproof=2h\nunknown=90\n\
          [ami]\nhost=::1\nport=5039\nusername=u\nsecret=geheim\nlogin=plain\n\
          [tftp]\nlisten=127.0.0.1:6969\nroot=/srv/tftp\n[http]\nlisten=8080\n",
@@ -54,6 +54,11 @@ fn every_key_is_read() {
     assert_eq!(site.timezone.unwrap().as_str(), "Europe/Berlin");
     assert_eq!(site.ntp_server.as_ref().map(|s| s.value.as_str()), Some("ntp.example.org"));
     assert_eq!((site.push, site.reload), (PushMode::Manual, ReloadMode::Wait));
+    let nets: Vec<String> = site.trusted_nets.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (site.guard, nets.join(" ")),
+        (GuardMode::Lenient, "127.0.0.0/8 2001:db8::/32".into())
+    );
     assert_eq!((site.site_key.to_str(), site.default_family.as_str()), (Some("/k"), "spa"));
     assert_eq!(site.families_dir, Path::new("/srv/pbx/f"));
     let pacing = Pacing {

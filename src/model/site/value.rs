@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZoneDatabase;
 
 use crate::base::nearest::nearest;
-use crate::base::{FileName, Span, Spanned};
+use crate::base::{Cidr, FileName, Span, Spanned};
 
 /// A value and what is needed to make sense of it.
 pub(super) struct Context<'a> {
@@ -75,6 +75,22 @@ pub(super) fn address(context: &Context<'_>) -> Result<IpAddr, Fault> {
         }
         Ok(ip) => Ok(ip),
     }
+}
+
+/// Networks, joined by commas.
+pub(super) fn nets(context: &Context<'_>) -> Result<Vec<Cidr>, Fault> {
+    const MANY: usize = 256;
+    let words: Vec<&str> = context.value.split(',').map(str::trim).collect();
+    if words.len() > MANY {
+        return fault("too many networks", format!("write at most {MANY}"));
+    }
+    let net = |word: &&str| {
+        word.parse::<Cidr>().map_err(|error| Fault {
+            message: format!("{word:?} is no network: {error}"),
+            help: "write networks as 192.0.2.0/24, 198.51.100.0/24".into(),
+        })
+    };
+    words.iter().map(net).collect()
 }
 
 /// A host name or an address: letters, digits, `.`, `-`, `_`, `:`.
