@@ -10,6 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -95,6 +97,46 @@ impl Site {
         fs::write(self.path("handset.conf"), text).unwrap();
     }
 
+    /// A real Asterisk 16 on the server, with the site's peers; the daemon's sources are its files then.
+    fn start_asterisk(&self) -> String {
+        let conf = self.path("conf");
+        let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
+        fs::create_dir(&conf).unwrap();
+        for entry in fs::read_dir(lab.join("conf16")).unwrap().flatten() {
+            fs::copy(entry.path(), conf.join(entry.file_name())).unwrap();
+        }
+        let peers = fs::read_to_string(self.path("sip.conf")).unwrap();
+        let general = "[general]\nudpbindaddr=@BIND@:@SIP_PORT@\nminexpiry=5\n";
+        fs::write(conf.join("sip.conf"), peers.replacen("[general]\n", general, 1)).unwrap();
+        let (run, conf) = (self.path("pbx"), conf.to_str().unwrap().to_owned());
+        let asterisk = lab.join("asterisk");
+        let words =
+            ["exec", &self.net, "srv", asterisk.to_str().unwrap(), "start", "16", "--bind", SERVER];
+        let ports =
+            ["--sip", "5060", "--ami", "5038", "--conf", &conf, "--run", run.to_str().unwrap()];
+        let out = netns(&[&words[..], &ports[..]].concat());
+        assert!(out.status.success(), "{out:?} (make setup installs the lab)");
+        let etc = run.join("etc/sip.conf");
+        assert!(etc.exists(), "{}", etc.display());
+        format!("[ami]\nhost={SERVER}\nusername=provision\nsecret=lab-secret\n")
+    }
+
+    fn stop_asterisk(&self) {
+        let run = self.path("pbx");
+        if run.exists() {
+            let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/asterisk");
+            let words = ["exec", &self.net, "srv", lab.to_str().unwrap()];
+            netns(&[&words[..], &["stop", "--run", run.to_str().unwrap()]].concat());
+        }
+    }
+
+    /// Ends the daemon in order.
+    fn stop(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGTERM).unwrap();
+        assert!(daemon.wait().unwrap().success(), "{}", self.log());
+    }
+
     fn run(&mut self) {
         let log = File::create(self.path("log")).unwrap();
         let mut command = Command::new("ip");
@@ -106,7 +148,11 @@ impl Site {
         ]);
         command.arg("--config").arg(self.path("handset.conf")).stdin(Stdio::null());
         self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        self.until("the phones' files are offered", |site| site.log().contains("offered"));
+        let reads = |site: &Self| {
+            let out = site.try_handset(&["status"]);
+            out.status.success() && !String::from_utf8_lossy(&out.stdout).contains("HELD BACK")
+        };
+        self.until("it has read its sources", reads);
     }
 
     fn log(&self) -> String {
@@ -171,6 +217,7 @@ impl Drop for Site {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
+        self.stop_asterisk();
         netns(&["down", &self.net]);
     }
 }
@@ -282,4 +329,51 @@ fn ten_thousand_guessed_macs_leak_nothing_and_are_one_alert() {
     assert!(lines < 40, "{}", site.log());
     site.check("ph1", FILE_A, true);
     site.check("ph2", FILE_B, true);
+}
+
+/// Switches phone C on behind the router, waits until all its lines are registered, and leaves it so.
+fn boot_c(net: &str) {
+    let space = File::open(format!("/run/netns/{net}.ph4")).unwrap();
+    let booting = std::thread::spawn(move || {
+        setns(space, CloneFlags::CLONE_NEWNET).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = format!("{SERVER}:69").parse().unwrap();
+            let mac = [0, 0x18, 0xb9, 0, 0, 3];
+            let config =
+                simphone::Config::new(mac, simphone::Model::M7960, [10, 67, 0, 13].into(), server);
+            let phone = simphone::spawn(config).await;
+            phone.wait(SOON, simphone::State::all_registered).await.unwrap();
+            phone.stop(false).await;
+        });
+    });
+    booting.join().unwrap();
+}
+
+#[test]
+fn a_routed_phone_that_was_let_in_once_is_known_by_its_registration_and_then_by_the_proof() {
+    let mut site = Site::start("strict");
+    site.stop();
+    let ami = site.start_asterisk();
+    let conf = fs::read_to_string(site.path("handset.conf")).unwrap();
+    fs::write(site.path("handset.conf"), conf.replace("/sip.conf", "/pbx/etc/sip.conf") + &ami)
+        .unwrap();
+    site.run();
+    site.check("ph4", FILE_C, false);
+    site.handset(&["open", "203"]);
+    boot_c(&site.net);
+    let proved = |site: &Site| site.log().contains("proved: it runs this");
+    site.until("it is proved", proved);
+    site.handset(&["close", "203"]);
+    site.check("ph4", FILE_C, true);
+    site.check("ph4", FILE_A, false);
+    site.stop_asterisk();
+    let down = |site: &Site| site.handset(&["status"]).contains("Asterisk down");
+    site.until("the session is down", down);
+    site.check("ph4", FILE_C, true);
+    site.stop();
+    site.run();
+    site.check("ph4", FILE_C, true);
+    site.check("ph4", FILE_A, false);
+    site.check("ph1", FILE_C, false);
 }

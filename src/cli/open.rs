@@ -71,7 +71,7 @@ fn question(options: &Open) -> Result<Ask, String> {
     };
     match (options.net, options.words.as_slice()) {
         (None, []) => Ok(Ask::Opened),
-        (Some(net), [rest @ ..]) => match rest {
+        (Some(net), rest) => match rest {
             [] | [_] => {
                 let seconds = time(rest.first(), NET_SECONDS)?;
                 Ok(Ask::Open { what: What::Net(net), seconds })

@@ -134,9 +134,9 @@ impl Kernel {
     }
 
     fn place(&mut self, address: IpAddr) -> io::Result<Place> {
-        let route = match self.exchange(RouteNetlinkMessage::GetRoute(route_to(address)))? {
-            Some(RouteNetlinkMessage::NewRoute(route)) => route,
-            _ => return Ok(Place::Beyond),
+        let question = RouteNetlinkMessage::GetRoute(route_to(address));
+        let Some(RouteNetlinkMessage::NewRoute(route)) = self.exchange(question)? else {
+            return Ok(Place::Beyond);
         };
         if route.header.kind == RouteType::Local {
             return Ok(Place::Own);

@@ -267,6 +267,8 @@ fn site() -> Site {
         ntp_server: None,
         push: PushMode::Auto,
         reload: ReloadMode::Ask,
+        guard: handset::model::site::GuardMode::Strict,
+        trusted_nets: Vec::new(),
         pacing: Pacing {
             rate: 5.0,
             retry: Duration::from_secs(60),

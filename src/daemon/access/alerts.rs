@@ -199,7 +199,10 @@ print(next((m.group("ip") for m in found if m), "-"))
 "##;
         let check = |line: &str, expected: &str| {
             let mut python = std::process::Command::new("python3");
-            let out = python.args(["-c", PROGRAM, FILTER, line]).output().unwrap();
+            let out = python
+                .args(["-c", PROGRAM, FILTER, line])
+                .output()
+                .expect("python3 (make setup installs it)");
             let found = String::from_utf8_lossy(&out.stdout);
             assert_eq!(found.trim_end(), expected, "{line} {out:?}");
         };
