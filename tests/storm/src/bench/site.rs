@@ -68,7 +68,7 @@ impl Site {
     fn handset_conf(&self) -> String {
         let dir = self.dir.display();
         format!(
-            "[general]\nsip_conf = {dir}/etc/sip.conf\nserver_address = 127.0.0.1\n\
+            "[general]\nsip_conf = {dir}/etc/sip.conf\nserver_address = 127.0.0.1\ntrusted_nets = 127.0.0.0/8\n\
              timezone = Europe/Berlin\nsite_key = {dir}/site.key\nstate_dir = {dir}/state\n\
              control_socket = {dir}/control\nexport_dir = {dir}/export\n\
              [tftp]\nlisten = 127.0.0.1:69\nroot = {dir}/static\n"
