@@ -107,14 +107,19 @@ impl Access {
         self.refused(Topic { reason, address, phone: Some(phone) }, phone, owner)
     }
 
-    /// An address asked for a file of `mac` that is not there.
+    /// An address asked for a file of `mac` that is not there, whether that is a phone of ours or not:
+    /// who guesses shall not learn it.
     pub fn guessed(&self, mac: Mac, address: IpAddr, askers: &Askers) -> Pass {
-        let own = || askers.is_at(mac, address) || self.neighbour(address) == Some(mac);
         if self.mode() == GuardMode::Off || self.trusts(address) || self.is_open(None, address) {
             return Pass::Hide;
         }
+        // A whole site may share an address behind NAT.
+        let lives = || askers.is_at(mac, address);
+        let lived = || askers.proved(mac).is_some_and(|(at, _)| at == address);
         // Who asks for no more than its own file is not worth a question to the kernel.
-        if lock(&self.scans).is_scanner(address) && own() {
+        let neighbour =
+            || lock(&self.scans).is_scanner(address) && self.neighbour(address) == Some(mac);
+        if lives() || lived() || neighbour() {
             return Pass::Hide;
         }
         self.noted(Topic { reason: Reason::Scan, address, phone: None }, mac).unwrap_or(Pass::Hide)

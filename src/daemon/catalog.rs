@@ -105,7 +105,8 @@ impl Catalog for Shelf {
         let served = self.served.borrow().clone();
         let found = self.look(&served, address, &name);
         match (mac, &found) {
-            (Some(mac), Found::Missing) if !served.offer.phones.contains_key(&mac) => {
+            // What is somebody's was judged already.
+            (Some(mac), Found::Missing) if served.offer.owner(&name).is_none() => {
                 refused(served.access.guessed(mac, address, &served.askers))
             }
             _ => found,
@@ -231,7 +232,9 @@ mod tests {
         }
         check(&shelf, "198.51.100.1", "SIP0018B9000001.cnf", "missing");
         check(&shelf, "198.51.100.1", "SIP0018B9000002.cnf", "silence");
-        check(&shelf, "198.51.100.1", "SEP0018B9000033.cnf.xml", "silence");
+        for name in ["SEP0018B9000033.cnf.xml", "SEP0018B9000001.cnf.xml"] {
+            check(&shelf, "198.51.100.1", name, "silence");
+        }
         check(&shelf, "198.51.100.1", "SIPDefault.cnf", "file");
         check(&shelf, "198.51.100.2", "SIP0018B9000002.cnf", "missing");
     }

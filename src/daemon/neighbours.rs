@@ -85,11 +85,10 @@ impl Neighbours {
     fn remember(&self, address: IpAddr, place: Place, now: Instant) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MANY {
-            known.retain(|_, (_, at)| now.duration_since(*at) < HOLDS);
+            // All of it: picking the old ones would cost a flood of addresses little and us much.
+            known.clear();
         }
-        if known.len() < MANY {
-            known.insert(address, (place, now));
-        }
+        known.insert(address, (place, now));
     }
 
     fn ask(&self, address: IpAddr) -> io::Result<Place> {
@@ -295,7 +294,7 @@ mod tests {
             neighbours.remember(address.into(), Place::Beyond, now);
         }
         assert_eq!(neighbours.known.lock().unwrap().len(), MANY);
-        neighbours.remember("192.0.2.1".parse().unwrap(), Place::Own, now + HOLDS);
+        neighbours.remember("192.0.2.1".parse().unwrap(), Place::Own, now);
         assert_eq!(neighbours.known.lock().unwrap().len(), 1);
     }
 }

@@ -156,3 +156,21 @@ fn where_the_operator_trusts_or_guards_nothing_many_macs_are_no_scan() {
     open.open(Opening::Net("198.51.100.0/24".parse().unwrap()), Duration::from_secs(60));
     check(&open);
 }
+
+#[test]
+fn a_site_behind_one_address_whose_phones_are_known_there_is_no_scanner() {
+    let (access, askers, home) =
+        (access(GuardMode::Strict, ""), Askers::default(), ip("198.51.100.1"));
+    for number in 1..=60 {
+        let proved = (number % 2 == 0).then(|| (home, now()));
+        let registered = if proved.is_none() { [home].into() } else { [].into() };
+        askers.set(mac(number), Whereabouts { proved, registered, ..Whereabouts::default() });
+        assert_eq!(access.guessed(mac(number), home, &askers), Pass::Hide);
+    }
+    assert_eq!(told(&access), [""; 0]);
+    for number in 101..=117 {
+        access.guessed(mac(number), home, &askers);
+    }
+    assert_eq!(told(&access), ["scan 198.51.100.1 - - 1"]);
+    assert_eq!(access.guessed(mac(1), home, &askers), Pass::Hide);
+}
