@@ -30,7 +30,7 @@ impl Site {
         fs::create_dir(dir.path().join("root")).unwrap();
         fs::write(dir.path().join("root/logo.bmp"), b"BM picture").unwrap();
         let text = format!(
-            "[general]\nsip_conf={path}/sip.conf\nserver_address=127.0.0.1\nstate_dir={path}/state\n\
+            "[general]\nsip_conf={path}/sip.conf\nserver_address=127.0.0.1\ntrusted_nets=127.0.0.0/8\nstate_dir={path}/state\n\
              control_socket={path}/control\ntimezone=Europe/Berlin\n\
              [tftp]\nlisten=127.0.0.1:{tftp}\nroot={path}/root\n\
              [http]\nlisten=127.0.0.1:{web}\nlogo=logo.bmp\n{http}\n"
