@@ -154,6 +154,7 @@ impl Core {
             self.store.save_decided(&self.decided);
         }
         self.site = look.site.clone();
+        self.move_root();
         self.guard();
         self.families = look.families.clone();
         self.out.directory.send_replace(look.directory.clone());
@@ -163,6 +164,16 @@ impl Core {
         if passes {
             self.advance(built, now);
         }
+    }
+
+    /// Serves static files from where the settings say.
+    fn move_root(&self) {
+        let root = self.site.tftp.root.as_deref();
+        self.out.served.send_if_modified(|served| {
+            let moved = served.root.as_deref() != root;
+            served.root = root.map(Into::into);
+            moved
+        });
     }
 
     /// Makes a generation the newest, unless it has the bytes of the one before.
@@ -310,21 +321,22 @@ impl Core {
     /// Lets the file services and the AMI session know what is new about the phones that something was
     /// heard of.
     fn spread(&mut self) {
-        let before = self.polled.clone();
+        let known = self.polled.len();
+        self.polled.retain(|peer| self.owners.contains_key(peer));
+        let mut differs = self.polled.len() != known;
         for mac in std::mem::take(&mut self.stirred) {
             self.askers.set(mac, self.whereabouts(mac));
             let Some(part) = self.offer.phones.get(&mac) else { continue };
             let waits = self.waits(part);
             for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
-                if waits {
-                    self.polled.insert(line.peer.clone());
+                differs |= if waits {
+                    self.polled.insert(line.peer.clone())
                 } else {
-                    self.polled.remove(&line.peer);
-                }
+                    self.polled.remove(&line.peer)
+                };
             }
         }
-        self.polled.retain(|peer| self.owners.contains_key(peer));
-        if self.polled != before {
+        if differs {
             self.order(Order::Poll(self.polled.iter().cloned().collect()));
         }
     }

@@ -113,3 +113,20 @@ async fn nothing_outside_of_the_root_is_served() {
         assert_eq!(site.fetch(name), None, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_root_is_followed_though_no_phone_changes() {
+    let mut site = Site::prepare(&phones(1));
+    fs::create_dir(site.path("other")).unwrap();
+    fs::write(site.path("tftp/image.bin"), "old").unwrap();
+    fs::write(site.path("other/image.bin"), "new").unwrap();
+    site.run().await;
+    assert_eq!(site.fetch("image.bin").as_deref(), Some(&b"old"[..]));
+    let text = fs::read_to_string(site.config()).unwrap();
+    let root = |name: &str| format!("root={}\n", site.path(name).display());
+    fs::write(site.config(), text.replace(&root("tftp"), &root("other"))).unwrap();
+    site.until("the other folder is served", SOON, |site| {
+        site.fetch("image.bin").as_deref() == Some(&b"new"[..])
+    })
+    .await;
+}
