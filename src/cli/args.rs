@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 #[command(name = "handset", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub struct Args {
     /// The daemon's configuration file
-    #[arg(long, value_name = "FILE", default_value = "/etc/asterisk/handset.conf", global = true)]
+    #[arg(long, value_name = "FILE", default_value = crate::daemon::source::USUAL, global = true)]
     pub config: PathBuf,
     /// What to do
     #[command(subcommand)]

@@ -50,7 +50,7 @@ pub fn only(path: &Path) -> Vec<(Tech, PathBuf)> {
 
 /// Reads them.
 pub fn read(tops: Vec<(Tech, PathBuf)>, disk: &mut Disk, sources: &mut Sources) -> Asterisk {
-    let mut load = |path: &Path| conf::read(path, super::source::folder(path), disk, sources);
+    let mut load = |path: &Path| super::source::load(path, disk, sources);
     let mut all = Asterisk {
         registrar: peer::from_sip(&nothing(), &[]).registrar,
         peers: Vec::new(),

@@ -84,6 +84,8 @@ pub struct Source {
     cache: Cache,
     cached_for: u64,
     site: Option<Site>,
+    /// There was a handset.conf.
+    there: bool,
     /// How the files looked that were read last; none when they were not at rest.
     looked: Option<stable::Stamp>,
     /// So many looks were spared in a row.
@@ -101,6 +103,7 @@ impl Source {
             cache: Cache::default(),
             cached_for: 0,
             site: None,
+            there: false,
             looked: None,
             spared: 0,
             fingerprint: String::new(),
@@ -188,14 +191,19 @@ impl Source {
     /// Keeps the last good settings in force as a whole while the newer ones have an error: why then
     /// nothing is offered.
     fn settings(&mut self, reading: &mut Reading) -> Option<String> {
-        if !reading.site_error {
-            self.site = Some(reading.site.clone());
-            return None;
-        }
+        let there = self.config.exists();
+        let why = match (reading.site_error, self.there && !there) {
+            (false, false) => {
+                (self.site, self.there) = (Some(reading.site.clone()), there);
+                return None;
+            }
+            (_, true) => "handset.conf is gone: bring it back",
+            (true, false) => "handset.conf has an error: correct it",
+        };
         if let Some(good) = &self.site {
             reading.site = good.clone();
         }
-        Some("handset.conf has an error: correct it".to_owned())
+        Some(why.to_owned())
     }
 
     /// The phone book as it is now; what is held back keeps the last one.

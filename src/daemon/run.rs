@@ -35,7 +35,7 @@ use crate::plan::offer::Offer;
 #[command(name = "handsetd", version, about)]
 struct Args {
     /// The configuration file; without it every setting has its default
-    #[arg(long, value_name = "FILE", default_value = "/etc/asterisk/handset.conf")]
+    #[arg(long, value_name = "FILE", default_value = source::USUAL)]
     config: PathBuf,
     /// What to log: error, warn, info, debug, trace, or a filter as handset::daemon::tftp=debug
     #[arg(long, value_name = "FILTER")]

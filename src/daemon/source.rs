@@ -13,7 +13,7 @@ use super::disk::{Closure, Disk};
 use super::sitekey;
 use super::stable::Stamp;
 use crate::base::{Code, Diagnostic, Key, Level, Sources, Time};
-use crate::conf::{self, Status};
+use crate::conf::{self, Conf, Status};
 use crate::directory::{self, Directory, Listed};
 use crate::family::{self, Library, Surroundings};
 use crate::model::peer::Peer;
@@ -24,7 +24,17 @@ use crate::plan::build::{self, Built, Cache};
 use crate::plan::generation::Generation;
 
 /// All codes of this module.
-pub static CODES: &[&Code] = &[&STATIC_ROOT, &PHONE_BOOK, &LOGO];
+pub static CODES: &[&Code] = &[&NO_SETTINGS, &STATIC_ROOT, &PHONE_BOOK, &LOGO];
+
+/// Where handset.conf is looked for.
+pub const USUAL: &str = "/etc/asterisk/handset.conf";
+
+static NO_SETTINGS: Code = Code {
+    id: "H0607",
+    title: "handset.conf cannot be read",
+    explain: "`--config` names the file with the settings, and there is none that can be read. Only without \
+              `--config` does handset run on the defaults when there is no file.",
+};
 
 static STATIC_ROOT: Code = Code {
     id: "H0604",
@@ -94,16 +104,20 @@ pub fn site(config: &Path) -> (Site, Vec<Diagnostic>, Sources) {
     (site, diagnostics, sources)
 }
 
-/// The configuration directory of a top file: includes are relative to it.
-pub(super) fn folder(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Reads a configuration whose includes are relative to its folder.
+pub(super) fn load(path: &Path, disk: &mut Disk, sources: &mut Sources) -> Conf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    conf::read(&path, path.parent().unwrap_or(Path::new("/")), disk, sources)
 }
 
 fn read_site(config: &Path, disk: &mut Disk, sources: &mut Sources) -> (Site, Vec<Diagnostic>) {
-    let conf = conf::read(config, folder(config), disk, sources);
+    let conf = load(config, disk, sources);
     if conf.status == Status::Missing {
-        // The daemon runs without the file.
-        return (Site::at(config), Vec::new());
+        // Without the usual file everything has its default; another one was meant to be there.
+        let text = format!("cannot read {}", config.display());
+        let lost = Diagnostic::error(&NO_SETTINGS, text).help("name the file that is meant");
+        let said = if config == Path::new(USUAL) { Vec::new() } else { vec![lost] };
+        return (Site::at(config), said);
     }
     let names = family_names();
     let known: Vec<&str> = names.iter().map(String::as_str).collect();

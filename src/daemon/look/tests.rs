@@ -87,3 +87,14 @@ fn what_all_phones_depend_on_makes_all_anew() {
     desk.look(PEERS);
     assert_eq!(desk.look(&PEERS.replace("language=de", "language=de\nbindport=5070")).rendered, 4);
 }
+
+#[test]
+fn without_its_settings_the_last_good_ones_stay() {
+    let mut desk = Desk::new();
+    let good = desk.look(PEERS);
+    fs::remove_file(desk.dir.path().join("handset.conf")).unwrap();
+    let (look, _) = desk.source.look(&desk.newest, &Decided::default(), None, Time(0));
+    assert_eq!(look.hold.as_deref(), Some("handset.conf is gone: bring it back"));
+    assert_eq!(look.site, good.site);
+    assert!(look.messages.iter().any(|m| m.code == "H0607"), "{:?}", look.messages);
+}
