@@ -21,7 +21,7 @@ use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Notified, Observed, Visible};
-use crate::plan::offer::{Offer, Parts, changes, offer};
+use crate::plan::offer::{Moved, Offer, changes, offer};
 use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
 use crate::plan::standing::{Rules, Standing, standing};
@@ -274,7 +274,8 @@ impl Core {
         let root = self.site.tftp.root.as_deref().map(Into::into);
         let (askers, access) = (self.askers.clone(), self.access.clone());
         self.out.served.send_replace(Served { offer: next.clone(), askers, access, root });
-        for moved in changes(&old.phones, &next.phones) {
+        let moved = changes(&old.phones, &next.phones);
+        for moved in &moved {
             self.stirred.insert(moved.mac);
             if let Some(part) = moved.old {
                 for peer in part.peers() {
@@ -291,9 +292,7 @@ impl Core {
         }
         self.ran.retain(|mac, _| next.phones.contains_key(mac));
         self.changed = true;
-        if peers_differ(&old.phones, &next.phones)
-            || peers_differ(&old.newest.phones, &next.newest.phones)
-        {
+        if peers_differ(&moved) || peers_differ(&changes(&old.newest.phones, &next.newest.phones)) {
             self.follow();
         }
         self.out.export.send_replace(Some(next));
@@ -490,11 +489,11 @@ impl Core {
     }
 }
 
-/// Whether the two know other peers.
-fn peers_differ(old: &Parts, new: &Parts) -> bool {
+/// Whether phones have other peers now.
+fn peers_differ(moved: &[Moved<'_>]) -> bool {
     let lines = |part: Option<&Arc<PhonePart>>| -> Vec<(String, Tech)> {
         let lines = part.into_iter().flat_map(|part| &part.lines);
         lines.map(|line| (line.peer.clone(), line.tech)).collect()
     };
-    changes(old, new).iter().any(|moved| lines(moved.old) != lines(moved.new))
+    moved.iter().any(|moved| lines(moved.old) != lines(moved.new))
 }

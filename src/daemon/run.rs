@@ -34,7 +34,7 @@ use crate::plan::offer::Offer;
 #[derive(Parser, Debug)]
 #[command(name = "handsetd", version, about)]
 struct Args {
-    /// The configuration file; without it every setting has its default
+    /// The configuration file; without the usual one every setting has its default
     #[arg(long, value_name = "FILE", default_value = source::USUAL)]
     config: PathBuf,
     /// What to log: error, warn, info, debug, trace, or a filter as handset::daemon::tftp=debug
