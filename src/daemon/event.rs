@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use crate::base::{Digest, Mac, Tech, Time};
 use crate::family::Role;
+use crate::plan::boot::Exchange;
 use crate::plan::observed::{Notified, PeerFacts};
 
 /// One fact, on its way to the core.
@@ -20,6 +21,8 @@ pub enum Event {
     Transfers(Vec<Transfer>),
     /// News from Asterisk.
     Ami(AmiNews),
+    /// Messages of DHCP exchanges.
+    Dhcp(Vec<Exchange>),
 }
 
 /// One finished (or refused) request for a file.

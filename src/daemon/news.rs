@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::core::{Core, Session};
 use super::event::{AmiNews, Event, Outcome, Transfer};
 use crate::base::{Mac, Time};
+use crate::plan::boot::Exchange;
 use crate::plan::observed::{Asker, Got, Notified};
 
 impl Core {
@@ -18,6 +19,7 @@ impl Core {
             Event::Disk | Event::Rescan => {}
             Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
             Event::Ami(news) => self.ami(news, now),
+            Event::Dhcp(all) => all.iter().for_each(|e| self.exchange(e, now)),
         }
     }
 
@@ -47,6 +49,12 @@ impl Core {
             let asker =
                 Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
             self.observed.stranger(mac, asker);
+        }
+    }
+
+    fn exchange(&mut self, exchange: &Exchange, now: Time) {
+        if self.offer.phones.contains_key(&exchange.mac) {
+            self.observed.heard(exchange.mac, now);
         }
     }
 

@@ -5,6 +5,7 @@
 //! to do now), [`diff`] (changes for people).
 
 pub mod access;
+pub mod boot;
 pub mod build;
 pub mod diff;
 pub mod generation;
