@@ -8,7 +8,7 @@ use crate::base::Time;
 /// What is known of so many phones is written down at once. While a building boots it is more, and
 /// changes several times in a second: it is written down so often then.
 const FEW: usize = 64;
-const OFTEN: Duration = Duration::from_secs(1);
+const OFTEN: Duration = Duration::from_secs(3);
 
 impl Core {
     /// Hands what is new about phones to the journal, when it is time.
