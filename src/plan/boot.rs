@@ -1,6 +1,10 @@
 //! A phone's boot, told from what it asked for: DHCP, files, REGISTER. [`track`] follows one phone,
-//! [`tracker`] all of them.
+//! [`tracker`] all of them, [`story`] tells it in words from [`fact`]s.
 
+pub mod fact;
+pub mod record;
+pub mod script;
+pub mod story;
 pub mod track;
 pub mod tracker;
 

@@ -2,8 +2,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::story::{Kind, Narrator, Scene};
 use super::track::Turn;
 use super::tracker::Tracker;
+use super::{record, script};
 use crate::base::{Mac, Sources, Time};
 use crate::family::library;
 use crate::family::stage::Stages;
@@ -123,4 +125,72 @@ fn a_flood_of_phones_takes_no_more_memory() {
     let last = Mac::new([0, 0x18, 0xb9, 0, 0x9c, 0x3f]).unwrap();
     assert!(tracker.at(last).is_some());
     assert!(tracker.sizes().0 <= super::tracker::MANY && tracker.sizes().1 <= super::tracker::MANY);
+}
+
+/// The stories of facts, as a person reads them; `hears`: with an AMI session.
+fn told(script: &str, peers: &'static str, hears: bool) -> String {
+    let stages = stages();
+    let peers = |_| (!peers.is_empty()).then(|| peers.to_owned());
+    let scene = Scene { stages: &stages, peers: &peers, hears };
+    let mut narrator = Narrator::default();
+    let facts = script::facts(script);
+    let end = facts.last().map_or(Time(0), |fact| Time(fact.at.0 + 600_000));
+    let mut lines: Vec<_> = facts.iter().flat_map(|fact| narrator.tell(fact, &scene)).collect();
+    lines.extend(narrator.tick(end, &scene));
+    let mut text = String::new();
+    for line in lines {
+        let seconds = line.at.0 / 1000;
+        let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let sign = match line.kind {
+            Kind::Boot => "== ",
+            Kind::Step => "   ",
+            _ => " ! ",
+        };
+        text += &format!("{h:02}:{m:02}:{s:02}{sign}{}\n", line.text);
+        if let Some(cure) = line.cure {
+            text += &format!("           -> {cure}\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn the_article_is_told_as_it_was_written() {
+    let told = told(include_str!("seed.script"), "", true);
+    insta::assert_snapshot!("article", told);
+}
+
+#[test]
+fn rows_keep_every_fact() {
+    let mut facts = script::facts(include_str!("seed.script"));
+    let (first, row) = record::encode(&facts);
+    assert_eq!(first, facts[0].at);
+    facts.sort_by_key(|fact| fact.at);
+    assert_eq!(record::decode(&row).unwrap(), facts);
+    assert_eq!(record::decode(&row[..row.len() - 1]), None);
+    assert_eq!(record::decode(b""), None);
+}
+
+#[test]
+fn the_boot_of_a_thousand_phones_is_a_small_row_and_repeats_are_summed() {
+    let mut facts = Vec::new();
+    for number in 0..1000u32 {
+        let [_, _, a, b] = number.to_be_bytes();
+        let mac = Mac::new([0, 0x18, 0xb9, 1, a, b]).unwrap();
+        let names =
+            ["SEP{}.cnf.xml", "SIP{}.cnf", "SIPDefault.cnf", "RINGLIST.DAT", "dialplan.xml"];
+        for name in names.map(|name| name.replace("{}", &mac.upper())) {
+            let line =
+                format!("9:0:{}.{number:03} {mac} 10.0.{a}.{b} get {name} 4711 12", number % 60);
+            facts.extend(script::facts(&line));
+        }
+    }
+    let (_, row) = record::encode(&facts);
+    assert!(row.len() < 200 * 1000, "{}", row.len());
+    let looping = "9:0:0 0018b9ffffff 10.0.0.1 get CTLSEP0018B9FFFFFF.tlv missing\n\
+                   9:0:0 0018b9ffffff 10.0.0.1 get SEP0018B9FFFFFF.cnf.xml 12\n"
+        .repeat(1000);
+    let (_, row) = record::encode(&script::facts(&looping));
+    let summed = record::decode(&row).unwrap();
+    assert_eq!((summed.len(), row.len() < 300), (2, true), "{}", row.len());
 }
