@@ -15,6 +15,8 @@ use super::catalog::Served;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
+use super::trace::Ledger;
+use super::unknown::Strangers;
 use crate::base::{Mac, Tech, Time};
 use crate::directory::Directory;
 use crate::model::site::{Ami, ReloadMode, Site};
@@ -80,6 +82,10 @@ pub struct Core {
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
     pub(super) families: Arc<family::Library>,
     pub(super) out: Outlets,
+    /// What happens to phones.
+    pub(super) ledger: Ledger,
+    /// Who asks without a tag: when it was last written down, and whether it differs.
+    pub(super) strangers: Strangers,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -101,11 +107,16 @@ impl Core {
         let offer = restored.offer;
         let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
         let shown = loaded.known.is_some().then(|| offer.newest.clone());
+        let ledger = Ledger::new(store.journal());
         let mut core = Self {
             site,
             offer: Arc::default(),
             look: None,
-            observed: Observed { phones: restored.phones, ..Observed::default() },
+            observed: Observed {
+                phones: restored.phones,
+                unknown: restored.unknown,
+                ..Observed::default()
+            },
             intents: restored.intents,
             loaded,
             session: Session { up: false, text: "not connected yet".into() },
@@ -127,7 +138,10 @@ impl Core {
             ran: BTreeMap::new(),
             families,
             out,
+            ledger,
+            strangers: Strangers::default(),
         };
+        core.learn();
         core.guard();
         core.publish(offer);
         core
@@ -157,6 +171,7 @@ impl Core {
         self.move_root();
         self.guard();
         self.families = look.families.clone();
+        self.learn();
         self.out.directory.send_replace(look.directory.clone());
         let built = look.built.clone();
         let passes = look.hold.is_none();
@@ -364,6 +379,7 @@ impl Core {
         if std::mem::take(&mut self.changed) {
             self.spread();
         }
+        self.tell(now);
         let dirty = std::mem::take(&mut self.dirty);
         if !dirty.is_empty() {
             let phones = &self.observed.phones;
@@ -464,6 +480,7 @@ impl Core {
 
     /// Stops: what is known becomes durable.
     pub async fn close(&mut self) {
+        self.write_down(super::now());
         self.store.flush().await;
     }
 

@@ -29,6 +29,8 @@ pub mod stable;
 pub mod store;
 pub mod systemd;
 pub mod tftp;
+mod trace;
+mod unknown;
 pub mod watch;
 
 pub use run::main;

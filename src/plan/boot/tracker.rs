@@ -112,7 +112,7 @@ impl<T> Addresses<T> {
 }
 
 /// Forgets the half that was quiet the longest: a flood does not pay for each newcomer.
-pub(super) fn halve<K, V>(map: &mut HashMap<K, V>, last: impl Fn(&V) -> Time) {
+pub fn halve<K, V>(map: &mut HashMap<K, V>, last: impl Fn(&V) -> Time) {
     let mut times: Vec<Time> = map.values().map(&last).collect();
     if times.is_empty() {
         return;
@@ -245,7 +245,7 @@ impl Tracker {
 
 /// Who at an address asks for something without a MAC: the only phone there; of several the one whose
 /// list goes on with it, and of those the one that has been quiet the longest.
-pub(super) fn choose<T, P: AsRef<Track>>(
+pub fn choose<T, P: AsRef<Track>>(
     addresses: &Addresses<T>,
     phones: &HashMap<Mac, P>,
     stages: &Stages,
