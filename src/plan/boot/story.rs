@@ -136,6 +136,7 @@ impl Narrator {
             tale.tick(now, &mut page);
             lines.append(&mut page.lines);
         }
+        lines.sort_by_key(|line| (line.at, line.mac));
         lines
     }
 
