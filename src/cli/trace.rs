@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, options: &Trace) -> u8 {
     for answer in talk {
         match answer {
             Ok(Answer::Trace(lines)) => {
-                lines.iter().for_each(|line| page.print(line, options.json))
+                lines.iter().for_each(|line| page.print(line, options.json));
             }
             Ok(other) => return output::refused(Some(other)),
             Err(error) => return output::unreachable(&error),

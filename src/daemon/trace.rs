@@ -44,6 +44,9 @@ pub(super) struct Feed {
 /// A row, with its key.
 pub(super) type Row = (Vec<u8>, Arc<[Fact]>);
 
+/// What a follower begins with: rows and facts that may not be on disk yet, and then the news.
+pub(super) type Joined = (Vec<Row>, Arc<[Fact]>, mpsc::Receiver<Feed>);
+
 /// How much the journal may hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -258,10 +261,7 @@ impl Ledger {
     }
 
     /// Somebody follows from now on: what may not be on disk yet; none when too many do.
-    pub(super) fn follow(
-        &mut self,
-        hears: bool,
-    ) -> Option<(Vec<Row>, Arc<[Fact]>, mpsc::Receiver<Feed>)> {
+    pub(super) fn follow(&mut self, hears: bool) -> Option<Joined> {
         self.followers.retain(|follower| !follower.is_closed());
         if self.followers.len() >= FOLLOWERS {
             return None;
