@@ -228,6 +228,20 @@ impl Core {
         Ok((macs, lines))
     }
 
+    /// Wishes pushes, durably.
+    fn wish(&mut self, phones: &[Mac], now: Time) {
+        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
+        self.store.save_intents(&self.intents);
+    }
+
+    /// Lets the removals of what is on disk through.
+    fn accept(&mut self) -> bool {
+        let Some(look) = &self.look else { return false };
+        self.intents.accepted = Some(look.fingerprint.clone());
+        self.store.save_intents(&self.intents);
+        true
+    }
+
     fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {
         let part = self.offer.phones.get(&mac)?;
         let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);

@@ -436,20 +436,6 @@ impl Core {
         self.store.save_intents(&self.intents);
     }
 
-    /// Wishes pushes, durably.
-    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
-        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
-        self.store.save_intents(&self.intents);
-    }
-
-    /// Lets the removals of what is on disk through.
-    pub(super) fn accept(&mut self) -> bool {
-        let Some(look) = &self.look else { return false };
-        self.intents.accepted = Some(look.fingerprint.clone());
-        self.store.save_intents(&self.intents);
-        true
-    }
-
     /// The operator says that Asterisk has loaded what is on disk.
     pub(super) fn declare_loaded(&mut self) -> bool {
         let Some(look) = &self.look else { return false };
@@ -458,12 +444,6 @@ impl Core {
         self.decided.loaded = self.loaded.known.clone();
         self.store.save_decided(&self.decided);
         true
-    }
-
-    /// Nothing is known about registrations any more.
-    pub(super) fn unlisted(&mut self) {
-        self.observed.unlisted();
-        self.stirred.extend(self.owners.values());
     }
 
     /// Hands an order over; false when too many wait.

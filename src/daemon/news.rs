@@ -134,6 +134,12 @@ impl Core {
         }
     }
 
+    /// Nothing is known about registrations any more.
+    pub(super) fn unlisted(&mut self) {
+        self.observed.unlisted();
+        self.stirred.extend(self.owners.values());
+    }
+
     fn notified(&mut self, mac: Mac, result: Notified) {
         match &result {
             Notified::Sent => info!(phone = %mac, "told to look"),
