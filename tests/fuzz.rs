@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let own = ["tag", "http", "tftp"].contains(&target);
+    let own = ["tag", "http", "tftp", "trace"].contains(&target);
     let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
@@ -90,6 +90,11 @@ fn the_tftp_packets_hold_for_every_seed() {
     replay("tftp", claims::tftp, 12);
 }
 
+#[test]
+fn the_stories_hold_for_every_seed() {
+    replay("trace", claims::trace, 8);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -109,7 +114,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 72] = [
+const PIECES: [&[u8]; 84] = [
     b"%2e",
     b"%2f",
     b"%00",
@@ -182,6 +187,18 @@ const PIECES: [&[u8]; 72] = [
     b"NNNNNNNN",
     b"TTTT",
     b"A\0\x01",
+    b"\n1:0:0 0018b9ffffff 10.0.0.23 get OS79XX.TXT missing\n",
+    b"\n1:0:1 0018b9ffffff 10.0.0.23 get SEP0018B9FFFFFF.cnf.xml missing\n",
+    b"\n1:0:1 - 10.0.0.23 get XMLDefault.cnf.xml 900 20\n",
+    b"\n1:0:2 0018b9ffffff 10.0.0.23 get P0S3-05-3-00.bin 689278 7000\n",
+    b"\n1:1:2 0018b9fffffe 10.0.0.23 get SIPDefault.cnf missing\n",
+    b"\n1:1:3 0018b9fffffe 10.0.0.23 own SIP0018B9FFFFFE.cnf 2048\n",
+    b"\n1:1:9 0018b9fffffe 10.0.0.23 register 201\n",
+    b"\n9:0:0 0018b9ffffff - discover\n",
+    b" request 192.168.1.5",
+    b" nak 192.168.1.5 why",
+    b" notify in-call",
+    b" get CTLSEP0018B9FFFFFF.tlv missing",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -260,6 +277,12 @@ fn hammer_the_editor() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_http() {
     hammer("http", claims::http);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_the_stories() {
+    hammer("trace", claims::trace);
 }
 
 #[test]

@@ -290,3 +290,62 @@ fn readable(datagram: &Datagram, body: &[u8], mode: Mode, block: usize) -> Optio
     assert!(mode == Mode::Netascii || body.get(start..start + payload.len()) == Some(payload));
     Some(number)
 }
+
+/// An input is a text of facts, one a line; or a row of the journal. Stories of it end, are the same when
+/// told again, and no fact makes more than a few lines; a row gives back what was written.
+pub fn trace(data: &[u8]) {
+    use handset::plan::boot::story::{Kind, Narrator, Scene};
+    use handset::plan::boot::{record, script, tracker::Tracker};
+    static STAGES: std::sync::LazyLock<std::sync::Arc<handset::family::stage::Stages>> =
+        std::sync::LazyLock::new(|| {
+            let none = std::collections::BTreeMap::new();
+            let all = handset::family::library::load(Path::new(""), &none, &mut Sources::default());
+            let families = all.families.values().map(AsRef::as_ref);
+            std::sync::Arc::new(handset::family::stage::Stages::new(families))
+        });
+    let mut facts = script::facts(&String::from_utf8_lossy(data));
+    facts.extend(record::decode(data).unwrap_or_default());
+    let peers = |mac: handset::base::Mac| (mac.bytes()[5] & 1 == 1).then(|| "201".to_owned());
+    let scene = Scene { stages: &STAGES, peers: &peers, hears: true };
+    let tell = || {
+        let mut narrator = Narrator::default();
+        let mut lines = Vec::new();
+        for fact in &facts {
+            let before = lines.len();
+            lines.extend(narrator.tell(fact, &scene));
+            assert!(lines.len() - before <= 24, "{fact:?}");
+        }
+        let end = handset::base::Time(u64::MAX);
+        lines.extend(narrator.tick(end, &scene));
+        assert!(narrator.tick(end, &scene).is_empty());
+        lines
+    };
+    let lines = tell();
+    assert!(lines.len() <= 6 * facts.len());
+    assert_eq!(lines, tell());
+    let told = |kind| lines.iter().filter(|line| line.kind == kind).count();
+    assert!(told(Kind::Boot) <= facts.len() && told(Kind::Step) <= facts.len());
+    assert!(lines.iter().all(|line| !line.text.is_empty() && line.text.len() < 1000));
+    let mut tracker = Tracker::new(STAGES.clone());
+    for fact in &facts {
+        if let (Some(address), handset::plan::boot::fact::What::File(file)) =
+            (fact.address, &fact.what)
+        {
+            tracker.asked(address, fact.mac, &file.name, fact.at);
+        }
+    }
+    let (_, row) = record::encode(&facts);
+    let again = record::decode(&row).expect("what was written is read");
+    assert!(again.len() <= facts.len());
+    // Repeats are summed, nothing is lost.
+    let sum = |facts: &[handset::plan::boot::fact::Fact]| -> u64 {
+        let times = |fact: &handset::plan::boot::fact::Fact| match &fact.what {
+            handset::plan::boot::fact::What::File(file) => u64::from(file.times),
+            _ => 1,
+        };
+        facts.iter().map(times).sum()
+    };
+    if sum(&facts) < u64::from(u32::MAX) {
+        assert_eq!(sum(&facts), sum(&again));
+    }
+}

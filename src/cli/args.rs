@@ -45,6 +45,12 @@ pub enum Command {
     Tag(super::tag::Tag),
     /// Take the tag off a peer's section again
     Untag(super::tag::Untag),
+    /// Follow what phones do: DHCP, files, REGISTER; one story a boot
+    Trace(super::trace::Trace),
+    /// List phones that ask and have no tag
+    Unknown(super::unknown::Unknown),
+    /// Give a phone that asks to a peer: write its tag, serve it, and see it come up
+    Adopt(super::adopt::Adopt),
     /// Show a configuration file as Asterisk reads it
     Conf(super::conf::Conf),
     /// Tell where each value of a phone's file comes from

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the arguments in one place.
 
+mod adopt;
 pub mod args;
 mod check;
 mod conf;
@@ -12,6 +13,8 @@ mod output;
 mod render;
 mod status;
 mod tag;
+mod trace;
+mod unknown;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -48,6 +51,11 @@ pub fn main() -> ExitCode {
         Command::Render(options) => render::run(&args, options),
         Command::Tag(options) => with_sources(&args, |tops, etc| tag::tag(tops, etc, options)),
         Command::Untag(options) => with_sources(&args, |tops, etc| tag::untag(tops, etc, options)),
+        Command::Trace(options) => trace::run(&args, options),
+        Command::Unknown(options) => unknown::run(&args, options),
+        Command::Adopt(options) => {
+            with_sources(&args, |tops, etc| adopt::run(&args, options, tops, etc))
+        }
         Command::Conf(options) => conf::run(options),
         Command::Explain(options) => explain::run(&args, options),
         Command::ExplainCode(options) => explain_code::run(options),

@@ -86,7 +86,7 @@ fn question(options: &Open) -> Result<Ask, String> {
 }
 
 /// Seconds, or a whole number with `s`, `m`, `h` or `d`.
-fn seconds(word: &str) -> Option<u64> {
+pub(super) fn seconds(word: &str) -> Option<u64> {
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
     let unit = units.iter().find_map(|(unit, size)| Some((word.strip_suffix(unit)?, *size)));
     let (digits, size) = unit.unwrap_or((word, 1));

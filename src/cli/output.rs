@@ -12,6 +12,11 @@ pub(super) fn line(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stdout(), "{}", text.as_ref());
 }
 
+/// What was written is seen now, also by a pipe.
+pub(super) fn flush() {
+    let _ = std::io::stdout().flush();
+}
+
 /// Writes bytes as they are.
 pub(super) fn bytes(bytes: &[u8]) {
     let _ = std::io::stdout().write_all(bytes);

@@ -30,7 +30,7 @@ pub enum ClientError {
 
 /// An open conversation: one request, any number of answers.
 #[derive(Debug)]
-pub struct Conversation(BufReader<UnixStream>);
+pub struct Conversation(BufReader<UnixStream>, String);
 
 /// A healthy daemon answers within this time; waited-for pushes are exempt.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,17 +48,36 @@ pub fn ask(path: &Path, ask: Ask, patient: bool) -> Result<Conversation, ClientE
         serde_json::to_vec(&Request { version: VERSION, ask }).map_err(|e| broken(e.into()))?;
     line.push(b'\n');
     stream.write_all(&line).map_err(broken)?;
-    Ok(Conversation(BufReader::new(stream)))
+    Ok(Conversation(BufReader::new(stream), String::new()))
+}
+
+impl Conversation {
+    /// From now on no answer is waited for longer than this: then comes an error that
+    /// [`ClientError::is_late`], and the next one may be waited for.
+    pub fn patience(&self, time: Duration) {
+        let _ = self.0.get_ref().set_read_timeout(Some(time));
+    }
+}
+
+impl ClientError {
+    /// No answer came in time, and one may still come.
+    pub fn is_late(&self) -> bool {
+        use io::ErrorKind::{TimedOut, WouldBlock};
+        matches!(self, Self::Broken(error) if matches!(error.kind(), WouldBlock | TimedOut))
+    }
 }
 
 impl Iterator for Conversation {
     type Item = Result<Answer, ClientError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut line = String::new();
-        match self.0.read_line(&mut line) {
+        // What was read of a line that is late stays for the next time.
+        match self.0.read_line(&mut self.1) {
             Ok(0) => None,
-            Ok(_) => Some(serde_json::from_str(&line).map_err(|e| ClientError::Broken(e.into()))),
+            Ok(_) => {
+                let line = std::mem::take(&mut self.1);
+                Some(serde_json::from_str(&line).map_err(|e| ClientError::Broken(e.into())))
+            }
             Err(error) => Some(Err(ClientError::Broken(error))),
         }
     }

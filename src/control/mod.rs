@@ -70,6 +70,17 @@ pub enum Ask {
         /// What to close.
         what: Open,
     },
+    /// What happened to phones, and what happens. Answered with [`Answer::Trace`] lines.
+    Trace {
+        /// Words as in `Status`, or a MAC without a tag; empty for all phones.
+        phones: Vec<String>,
+        /// So many seconds back; none for the last boot of each phone.
+        since: Option<u64>,
+        /// Keep answering until the asker goes.
+        follow: bool,
+    },
+    /// Who asks and has no tag. Answered with [`Answer::Unknown`].
+    Unknown,
 }
 
 /// One answer line.
@@ -94,6 +105,10 @@ pub enum Answer {
     Diff(Vec<PhoneDiff>),
     /// What is open.
     Opened(Vec<Opened>),
+    /// What happened, in order.
+    Trace(Vec<TraceLine>),
+    /// Who asks and has no tag.
+    Unknown(Vec<UnknownPhone>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -309,4 +324,72 @@ pub struct UnknownAsker {
     pub asked: String,
     /// RFC 3339.
     pub last_seen: String,
+}
+
+/// What a line of a trace is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TraceKind {
+    /// A boot begins.
+    Boot,
+    /// A step.
+    Step,
+    /// What the phone runs, or is about to.
+    Stage,
+    /// It waits for something that is not there.
+    Waits,
+    /// It asks for the same again and again.
+    Loops,
+    /// The next step does not come.
+    Stalls,
+    /// It is up.
+    Up,
+}
+
+/// One line of a trace. This is a line of `handset trace --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TraceLine {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The phone; null where nobody knows who it was.
+    pub mac: Option<Mac>,
+    /// What the line is.
+    pub kind: TraceKind,
+    /// What is told.
+    pub text: String,
+    /// What to do about it.
+    pub cure: Option<String>,
+    /// The file that was asked for.
+    pub file: Option<String>,
+    /// How that ended: `complete`, `unconfirmed`, `missing`, `hidden`, or the reason.
+    pub outcome: Option<String>,
+    /// Bytes that arrived.
+    pub bytes: Option<u64>,
+}
+
+/// A phone without a tag. This is the object of `handset unknown --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnknownPhone {
+    /// Its address.
+    pub mac: Mac,
+    /// The family whose vendor class or requests it has.
+    pub family: Option<String>,
+    /// The model, where its vendor class tells it.
+    pub model: Option<String>,
+    /// Its firmware, as far as it is known: the vendor class, what it asks for.
+    pub firmware: Option<String>,
+    /// Its DHCP vendor class.
+    pub class: Option<String>,
+    /// Where it was heard of, the last address at the end.
+    pub addresses: Vec<String>,
+    /// The last name that it asked for.
+    pub asked: Option<String>,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// RFC 3339.
+    pub last_seen: String,
+    /// A tag that differs by a digit or two and whose phone was never heard of: `sip.conf:212 has …`.
+    pub near: Option<String>,
+    /// What to write behind a section of sip.conf.
+    pub tag: String,
 }

@@ -133,6 +133,11 @@ impl Access {
         }
     }
 
+    /// Whether an address guesses the MACs of phones.
+    pub fn is_scanner(&self, address: IpAddr) -> bool {
+        lock(&self.scans).is_scanner(address)
+    }
+
     /// Opens a phone or a network to askers that nobody knows, for a while; false when too much is open.
     pub fn open(&self, what: Opening, time: Duration) -> bool {
         let mut opened = self.opened();

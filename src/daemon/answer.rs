@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::control::Call;
 use super::core::Core;
+use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
     Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status,
@@ -33,6 +34,14 @@ impl Core {
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),
             Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
+            Ask::Unknown => Answer::Unknown(self.unknown_phones()),
+            Ask::Trace { phones, since, follow } => match self.trace(&phones, since, follow, now) {
+                Ok((start, news)) => {
+                    tokio::spawn(follow::run(start, news, answers));
+                    return false;
+                }
+                Err(refusal) => refusal,
+            },
             Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now)
             {
                 Ok((macs, lines)) => {
@@ -130,7 +139,7 @@ impl Core {
         let strangers = self.observed.unknown.iter().filter(|(mac, _)| !tagged(mac));
         let told = strangers.map(|(mac, asker)| UnknownAsker {
             mac: *mac,
-            address: asker.address.to_string(),
+            address: asker.address().map(|a| a.to_string()).unwrap_or_default(),
             asked: asker.asked.clone(),
             last_seen: asker.at.to_string(),
         });
@@ -217,6 +226,20 @@ impl Core {
         }
         let lines = macs.iter().filter_map(|mac| self.push_line(*mac, now)).collect();
         Ok((macs, lines))
+    }
+
+    /// Wishes pushes, durably.
+    fn wish(&mut self, phones: &[Mac], now: Time) {
+        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
+        self.store.save_intents(&self.intents);
+    }
+
+    /// Lets the removals of what is on disk through.
+    fn accept(&mut self) -> bool {
+        let Some(look) = &self.look else { return false };
+        self.intents.accepted = Some(look.fingerprint.clone());
+        self.store.save_intents(&self.intents);
+        true
     }
 
     fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {

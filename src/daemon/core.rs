@@ -15,6 +15,8 @@ use super::catalog::Served;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
+use super::trace::Ledger;
+use super::unknown::Strangers;
 use crate::base::{Mac, Tech, Time};
 use crate::directory::Directory;
 use crate::model::site::{Ami, ReloadMode, Site};
@@ -81,6 +83,10 @@ pub struct Core {
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
     pub(super) families: Arc<family::Library>,
     pub(super) out: Outlets,
+    /// What happens to phones.
+    pub(super) ledger: Ledger,
+    /// Who asks without a tag: when it was last written down, and whether it differs.
+    pub(super) strangers: Strangers,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -102,11 +108,16 @@ impl Core {
         let offer = restored.offer;
         let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
         let shown = loaded.known.is_some().then(|| offer.newest.clone());
+        let ledger = Ledger::new(store.journal());
         let mut core = Self {
             site,
             offer: Arc::default(),
             look: None,
-            observed: Observed { phones: restored.phones, ..Observed::default() },
+            observed: Observed {
+                phones: restored.phones,
+                unknown: restored.unknown,
+                ..Observed::default()
+            },
             intents: restored.intents,
             loaded,
             session: Session { up: false, text: "not connected yet".into() },
@@ -129,7 +140,10 @@ impl Core {
             ran: BTreeMap::new(),
             families,
             out,
+            ledger,
+            strangers: Strangers::default(),
         };
+        core.learn();
         core.guard();
         core.publish(offer);
         core
@@ -159,6 +173,7 @@ impl Core {
         self.move_root();
         self.guard();
         self.families = look.families.clone();
+        self.learn();
         self.out.directory.send_replace(look.directory.clone());
         let built = look.built.clone();
         let passes = look.hold.is_none();
@@ -366,6 +381,7 @@ impl Core {
         if std::mem::take(&mut self.changed) {
             self.spread();
         }
+        self.tell(now);
         self.save_phones(now);
     }
 
@@ -418,20 +434,6 @@ impl Core {
         self.store.save_intents(&self.intents);
     }
 
-    /// Wishes pushes, durably.
-    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
-        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
-        self.store.save_intents(&self.intents);
-    }
-
-    /// Lets the removals of what is on disk through.
-    pub(super) fn accept(&mut self) -> bool {
-        let Some(look) = &self.look else { return false };
-        self.intents.accepted = Some(look.fingerprint.clone());
-        self.store.save_intents(&self.intents);
-        true
-    }
-
     /// The operator says that Asterisk has loaded what is on disk.
     pub(super) fn declare_loaded(&mut self) -> bool {
         let Some(look) = &self.look else { return false };
@@ -440,12 +442,6 @@ impl Core {
         self.decided.loaded = self.loaded.known.clone();
         self.store.save_decided(&self.decided);
         true
-    }
-
-    /// Nothing is known about registrations any more.
-    pub(super) fn unlisted(&mut self) {
-        self.observed.unlisted();
-        self.stirred.extend(self.owners.values());
     }
 
     /// Hands an order over; false when too many wait.

@@ -63,11 +63,14 @@ pub enum Table {
     Intents,
     /// Text key → observed facts, as JSON.
     Observed,
+    /// Time and number (8 and 4 bytes, big-endian: in order) → what happened then, as a row of
+    /// `plan::boot::record`.
+    Events,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Meta,
         Table::Generations,
         Table::Parts,
@@ -76,6 +79,7 @@ impl Table {
         Table::Offers,
         Table::Intents,
         Table::Observed,
+        Table::Events,
     ];
 
     fn definition(self) -> Bytewise {
@@ -88,6 +92,7 @@ impl Table {
             Table::Offers => "offers",
             Table::Intents => "intents",
             Table::Observed => "observed",
+            Table::Events => "events",
         })
     }
 }
@@ -217,6 +222,25 @@ impl Journal {
                     Ok((key.value().to_vec(), Bytes::copy_from_slice(value.value())))
                 })
                 .collect()
+        })
+    }
+
+    /// Hands over every key from `from` on with its value, in order, until `take` says no.
+    pub fn each(
+        &self,
+        table: Table,
+        from: &[u8],
+        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> JournalResult {
+        self.with(|db| {
+            let rows = db.begin_read()?.open_table(table.definition())?;
+            for row in rows.range(from..)? {
+                let (key, value) = row?;
+                if !take(key.value(), value.value()) {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 
@@ -378,7 +402,8 @@ fn check_schema(db: &Database) -> Result<Option<String>, redb::Error> {
         Err(other) => return Ok(Some(other.to_string())),
     };
     match found {
-        Some(SCHEMA) => Ok(None),
+        // A file of an earlier release of the same schema lacks the tables that came later.
+        Some(SCHEMA) => make_tables(db).map(|()| None),
         Some(other) => Ok(Some(format!("it has schema {other}, this handsetd knows {SCHEMA}"))),
         None => make_tables(db).map(|()| None),
     }

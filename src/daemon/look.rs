@@ -13,7 +13,9 @@ use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
 use crate::directory::Directory;
 use crate::family::{Library, Role};
+use crate::model::peer::Peer;
 use crate::model::site::Site;
+use crate::model::tag::Tag;
 use crate::plan::build::{Built, Cache};
 use crate::plan::generation::Generation;
 use crate::plan::{guard, kept};
@@ -69,10 +71,23 @@ pub struct Look {
     pub fingerprint: String,
     /// How many phones' files were made anew for it.
     pub rendered: usize,
+    /// Every tag, with its place.
+    pub tags: Arc<[TagPlace]>,
     /// When this content was first seen.
     pub at: Time,
     /// What was decided for the site.
     pub decided: Decided,
+}
+
+/// Where a tag stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagPlace {
+    /// The phone.
+    pub mac: Mac,
+    /// The path of the file.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
 }
 
 /// So many looks in a row are spared at most.
@@ -179,6 +194,7 @@ impl Source {
             hold,
             held,
             unfit,
+            tags: tags(&reading.asterisk.peers, &reading.sources),
             messages: messages(&reading.diagnostics, &reading.sources),
             fingerprint,
             rendered,
@@ -274,6 +290,18 @@ impl Source {
             }
         }
     }
+}
+
+fn tags(peers: &[Arc<Peer>], sources: &Sources) -> Arc<[TagPlace]> {
+    let mut files: HashMap<FileId, Arc<str>> = HashMap::new();
+    let tags = peers.iter().filter_map(|peer| peer.tag.as_ref());
+    let place = |tag: &Arc<Tag>| {
+        let span = tag.span();
+        let path = || sources.get(span.file).path.display().to_string().into();
+        let file = files.entry(span.file).or_insert_with(path).clone();
+        TagPlace { mac: tag.mac.value, file, line: span.line }
+    };
+    tags.map(place).collect()
 }
 
 /// What the guard looks at.

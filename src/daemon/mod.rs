@@ -31,7 +31,9 @@ pub mod stable;
 pub mod store;
 pub mod systemd;
 pub mod tftp;
+mod trace;
 mod trim;
+mod unknown;
 pub mod watch;
 
 pub use run::main;

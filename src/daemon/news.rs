@@ -9,7 +9,7 @@ use super::core::{Core, Session};
 use super::event::{AmiNews, Event, Outcome, Transfer};
 use crate::base::{Mac, Time};
 use crate::plan::boot::Exchange;
-use crate::plan::observed::{Asker, Got, Notified};
+use crate::plan::observed::{Got, Notified};
 
 impl Core {
     /// Takes an event in.
@@ -17,9 +17,18 @@ impl Core {
         self.changed |= !matches!(event, Event::Disk | Event::Rescan);
         match event {
             Event::Disk | Event::Rescan => {}
-            Event::Transfers(all) => all.into_iter().for_each(|t| self.transfer(&t, now)),
+            Event::Transfers(all) => self.transfers(all, now),
             Event::Ami(news) => self.ami(news, now),
             Event::Dhcp(all) => all.iter().for_each(|e| self.exchange(e, now)),
+        }
+    }
+
+    fn transfers(&mut self, mut all: Vec<Transfer>, now: Time) {
+        // They come in the order of their ends; boots are told in that of the requests.
+        all.sort_by_key(|transfer| transfer.at);
+        for transfer in all {
+            self.transfer(&transfer, now);
+            self.note(transfer, now);
         }
     }
 
@@ -45,10 +54,6 @@ impl Core {
         if self.offer.phones.contains_key(&mac) {
             self.dirty.insert(mac);
             self.observed.heard(mac, now);
-        } else {
-            let asker =
-                Asker { address: transfer.asker.ip(), asked: transfer.name.clone(), at: now };
-            self.observed.stranger(mac, asker);
         }
     }
 
@@ -56,6 +61,7 @@ impl Core {
         if self.offer.phones.contains_key(&exchange.mac) {
             self.observed.heard(exchange.mac, now);
         }
+        self.note_exchange(exchange, now);
     }
 
     fn ami(&mut self, news: AmiNews, now: Time) {
@@ -100,6 +106,7 @@ impl Core {
                 self.observed.registered(&peer, owner, now);
                 if let Some(mac) = owner {
                     self.prove(mac, now);
+                    self.note_registered(mac, &peer, now);
                 }
             }
             AmiNews::Reloaded => self.loaded.sign = Some(now),
@@ -108,7 +115,10 @@ impl Core {
                 warn!(%error, "Asterisk did not reload");
                 self.loaded.error = Some(error);
             }
-            AmiNews::Notified { mac, result } => self.notified(mac, result),
+            AmiNews::Notified { mac, result } => {
+                self.note_notified(mac, &result, now);
+                self.notified(mac, result);
+            }
         }
     }
 
@@ -120,7 +130,14 @@ impl Core {
             self.stirred.insert(mac);
             self.ran.remove(&mac);
             info!(phone = %mac, %running, "proved: it runs this");
+            self.note_proved(mac, now);
         }
+    }
+
+    /// Nothing is known about registrations any more.
+    pub(super) fn unlisted(&mut self) {
+        self.observed.unlisted();
+        self.stirred.extend(self.owners.values());
     }
 
     fn notified(&mut self, mac: Mac, result: Notified) {

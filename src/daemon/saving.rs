@@ -29,6 +29,7 @@ impl Core {
 
     /// Stops: what is known becomes durable.
     pub async fn close(&mut self) {
+        self.write_down(super::now());
         self.save_all(self.saved);
         self.store.flush().await;
     }

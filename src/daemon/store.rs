@@ -16,7 +16,7 @@ use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
 use crate::base::{Digest, Mac, Time, hex};
 use crate::plan::generation::Generation;
 use crate::plan::intents::Intents;
-use crate::plan::observed::Seen;
+use crate::plan::observed::{Asker, Seen};
 use crate::plan::offer::{Moved, Offer, Parts, changes};
 use rows::Texts;
 
@@ -50,6 +50,8 @@ pub struct Restored {
     pub phones: BTreeMap<Mac, Seen>,
     /// What was decided.
     pub decided: Decided,
+    /// Who asked without a tag.
+    pub unknown: BTreeMap<Mac, Asker>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +78,7 @@ struct Kept {
 /// each of the kept ones replaced leads back to those before.
 #[derive(Debug)]
 pub struct Store {
+    journal: Journal,
     writer: WriterHandle,
     /// The kept generations, oldest first.
     kept: Vec<Kept>,
@@ -91,13 +94,20 @@ impl Store {
                 .into_iter()
                 .filter_map(|(key, bytes)| Some((BlobHash::try_from(key).ok()?, bytes))),
         );
-        let mut store = Self { writer, kept: Vec::new(), texts, saved: Arc::default() };
+        let mut store = Self {
+            journal: journal.clone(),
+            writer,
+            kept: Vec::new(),
+            texts,
+            saved: Arc::default(),
+        };
         store.saved = Arc::new(store.offer(journal));
         let restored = Restored {
             offer: store.saved.clone(),
             intents: one(journal, Table::Intents, "intents").unwrap_or_default(),
             decided: one(journal, Table::Meta, "decided").unwrap_or_default(),
             phones: by_phone(journal, Table::Observed, read),
+            unknown: one(journal, Table::Meta, "unknown").unwrap_or_default(),
         };
         (store, restored)
     }
@@ -186,6 +196,26 @@ impl Store {
         if self.texts.retain(&used) {
             batch.retain_blobs(used);
         }
+    }
+
+    /// What is on disk, for those who read it beside the core.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Adds a row of events, and removes those that are too old or too many.
+    pub fn append(&mut self, key: &[u8], row: Vec<u8>, gone: impl IntoIterator<Item = Vec<u8>>) {
+        let mut batch = Batch::new();
+        gone.into_iter().for_each(|key| batch.remove(Table::Events, key));
+        batch.put(Table::Events, key, row);
+        self.submit(batch);
+    }
+
+    /// Who asks without a tag.
+    pub fn save_unknown(&mut self, unknown: &BTreeMap<Mac, Asker>) {
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, "unknown", json(unknown));
+        self.submit(batch);
     }
 
     /// Saves the wishes.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::base::{Code, FileName, Mac};
 
 use super::key::{Charset, KeyRow};
+use super::stage::Stage;
 use super::template::Templates;
 use super::{Artifact, Audience, Role};
 
@@ -49,6 +50,8 @@ pub struct Family {
     pub dhcp_classes: Vec<Pattern>,
     /// What firmware is called; none: no file of the family names any.
     pub firmware: Option<FirmwareFacts>,
+    /// What its phones ask for at each stage of their firmware, in the order of the manifest.
+    pub stages: Vec<Stage>,
     pub(super) templates: Templates,
 }
 

@@ -1,4 +1,12 @@
-//! A phone's boot, told from what it asked for: DHCP, files, REGISTER.
+//! A phone's boot, told from what it asked for: DHCP, files, REGISTER. [`track`] follows one phone,
+//! [`tracker`] all of them, [`story`] tells it in words from [`fact`]s.
+
+pub mod fact;
+pub mod record;
+pub mod script;
+pub mod story;
+pub mod track;
+pub mod tracker;
 
 use std::net::Ipv4Addr;
 
@@ -48,3 +56,6 @@ pub enum Said {
         wrong: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;

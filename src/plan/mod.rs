@@ -17,6 +17,7 @@ pub mod offer;
 pub mod reconcile;
 pub mod reload;
 pub mod standing;
+pub mod unknown;
 
 #[cfg(test)]
 mod tests;

@@ -124,15 +124,43 @@ pub struct Got<'a> {
 }
 
 /// Somebody without a tag.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Asker {
-    /// Its last address.
-    pub address: IpAddr,
-    /// The last name it asked for.
+    /// The addresses that it asked from, the last one at the end.
+    pub addresses: Vec<IpAddr>,
+    /// The last name that it asked for; empty for one that was heard of by DHCP only.
     pub asked: String,
-    /// When.
+    /// When it was first heard of.
+    pub first: Time,
+    /// When it was last heard of.
     pub at: Time,
+    /// Its DHCP vendor class.
+    pub class: Option<String>,
+    /// The stage of its firmware, in words.
+    pub stage: Option<String>,
+    /// The image that it took last.
+    pub image: Option<String>,
 }
+
+impl Asker {
+    /// Its last address.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.addresses.last().copied()
+    }
+
+    /// It was heard of at an address.
+    pub fn moves(&mut self, address: IpAddr) {
+        self.addresses.retain(|known| *known != address);
+        if self.addresses.len() >= ADDRESSES_MAX {
+            self.addresses.remove(0);
+        }
+        self.addresses.push(address);
+    }
+}
+
+/// So many addresses of one asker are remembered.
+const ADDRESSES_MAX: usize = 4;
 
 /// So many askers without a tag are remembered.
 const UNKNOWN_MAX: usize = 256;
@@ -172,13 +200,18 @@ impl Observed {
         self.phones.entry(mac).or_default().last = Some(now);
     }
 
-    /// Somebody without a tag asked for a file.
-    pub fn stranger(&mut self, mac: Mac, asker: Asker) {
-        self.unknown.insert(mac, asker);
-        if self.unknown.len() > UNKNOWN_MAX {
+    /// Somebody without a tag was heard of: what is known of it, to be added to.
+    pub fn stranger(&mut self, mac: Mac, now: Time) -> &mut Asker {
+        if self.unknown.len() >= UNKNOWN_MAX && !self.unknown.contains_key(&mac) {
             let oldest = self.unknown.iter().min_by_key(|(_, a)| a.at).map(|(mac, _)| *mac);
             oldest.map(|mac| self.unknown.remove(&mac));
         }
+        let asker = self.unknown.entry(mac).or_default();
+        if asker.first == Time::default() {
+            asker.first = now;
+        }
+        asker.at = now;
+        asker
     }
 
     /// Asterisk accepted a REGISTER of `peer`, a line of `owner`.

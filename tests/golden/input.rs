@@ -262,6 +262,8 @@ fn site() -> Site {
         export_dir: None,
         timezone: None,
         site_key: "/etc/asterisk/handset.key".into(),
+        journal_age: Duration::from_secs(14 * 86_400),
+        journal_bytes: 32_000_000,
         default_family: "cisco-79x0".into(),
         families_dir: "/etc/asterisk/families".into(),
         ntp_server: None,

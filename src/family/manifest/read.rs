@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Diagnostic, FileName, Level, Mac, Span};
 use crate::conf::{Conf, Entry, Section, Status};
 use crate::family::key::{Charset, KeyRow};
+use crate::family::stage::{self, Stage};
 use crate::family::template::{Body, Templates};
 use crate::family::{Audience, Role, values};
 
@@ -34,7 +35,8 @@ struct Reader {
     whole: Span,
 }
 
-/// The sections that every manifest has or may have, besides `[model X]` and `[file X]`.
+/// The sections that every manifest has or may have, besides `[model X]`, `[file X]` and
+/// `[stage X]`.
 const SECTIONS: [&str; 7] =
     ["family", "firmware", "user_agents", "dhcp_classes", "settings", "time_zones", "keys"];
 
@@ -57,6 +59,7 @@ impl Reader {
         let top = self.only(conf, "family")?;
         self.known(top, &["title", "push", "charset"]);
         let firmware = self.firmware(conf);
+        let stages = self.stages(conf);
         let templates = Templates::compile(&files, templates, &mut self.diagnostics, self.whole);
         Some(Family {
             name: name.to_owned(),
@@ -79,6 +82,7 @@ impl Reader {
             keys,
             settings,
             firmware,
+            stages,
             templates: templates?,
         })
     }
@@ -89,7 +93,8 @@ impl Reader {
             let name = section.name.chars().into_owned();
             let known = SECTIONS.contains(&name.as_str())
                 || name.starts_with("model ")
-                || name.starts_with("file ");
+                || name.starts_with("file ")
+                || name.starts_with("stage ");
             if !known {
                 self.wrong(section.span, format!("`[{name}]` is no section of a manifest"));
             }
@@ -269,6 +274,14 @@ impl Reader {
             self.wrong(section.span, "firmware wants `load_prefix` and `images`".into());
         }
         Some(facts)
+    }
+
+    fn stages(&mut self, conf: &Conf) -> Vec<Stage> {
+        let (stages, faults) = stage::read(conf);
+        for (span, what) in faults {
+            self.wrong(span, what);
+        }
+        stages
     }
 
     fn files(&mut self, conf: &Conf) -> Vec<File> {

@@ -1,9 +1,11 @@
 //! The keys of handset.conf, as data.
 
 use super::value::{
-    Context, Fault, address, choice, duration, family, file, host, listen, nets, path, port, rate,
-    text, zone,
+    Context, Fault, address, choice, count, duration, family, file, host, listen, nets, path, port,
+    rate, text, zone,
 };
+use std::time::Duration;
+
 use super::{Ami, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site};
 use crate::base::{Secret, Spanned};
 
@@ -42,6 +44,8 @@ pub enum Kind {
     Duration,
     /// A number a second.
     Rate,
+    /// A whole number from 1 on.
+    Count,
     /// The name of a time zone in the IANA database.
     Zone,
     /// The name of a family of phones.
@@ -211,6 +215,28 @@ pub static KEYS: &[Key] = &[
         doc: "Networks whose askers get every phone's file, unless the neighbour table knows them to \
               be another machine: routed sites, or 127.0.0.0/8 to try by hand on the server.",
         set: |site, value| put(&mut site.trusted_nets, nets(value)),
+    },
+    Key {
+        section: "general",
+        name: "journal_days",
+        kind: Kind::Count,
+        default: "14",
+        doc: "What phones did is kept for so many days, for `handset trace`.",
+        set: |site, value| {
+            let days = |days: u64| Duration::from_secs(days * 86_400);
+            put(&mut site.journal_age, count(value, 3650).map(days))
+        },
+    },
+    Key {
+        section: "general",
+        name: "journal_size",
+        kind: Kind::Count,
+        default: "32",
+        doc: "It takes so many megabytes in state_dir at most; the oldest go first. A boot of a phone \
+              takes about 250 bytes.",
+        set: |site, value| {
+            put(&mut site.journal_bytes, count(value, 100_000).map(|size| size * 1_000_000))
+        },
     },
     Key {
         section: "push",

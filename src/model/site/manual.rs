@@ -71,7 +71,7 @@ fn form(kind: Kind) -> String {
         Kind::Listen => "address:port".into(),
         Kind::Port => "port".into(),
         Kind::Duration => "duration".into(),
-        Kind::Rate => "number".into(),
+        Kind::Rate | Kind::Count => "number".into(),
         Kind::Zone => "zone".into(),
         Kind::Family => "family".into(),
         Kind::Nets => "network, ...".into(),

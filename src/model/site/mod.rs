@@ -41,6 +41,10 @@ pub struct Site {
     pub timezone: Option<Spanned<String>>,
     /// `site_key`: the file of the site key, default `handset.key` beside handset.conf.
     pub site_key: PathBuf,
+    /// `journal_days`: what happened is kept for so long, default 14 days.
+    pub journal_age: Duration,
+    /// `journal_size`: bytes that it may take, default 32 MB.
+    pub journal_bytes: u64,
     /// `default_family`, default `cisco-79x0`.
     pub default_family: String,
     /// `families_dir`, default `families` beside handset.conf: overrides of the built-in families.
@@ -194,6 +198,8 @@ impl Site {
             export_dir: None,
             timezone: None,
             site_key: beside("handset.key"),
+            journal_age: Duration::from_secs(14 * 86_400),
+            journal_bytes: 32_000_000,
             default_family: "cisco-79x0".into(),
             families_dir: beside("families"),
             ntp_server: None,

@@ -162,6 +162,17 @@ pub(super) fn rate(context: &Context<'_>) -> Result<f64, Fault> {
     }
 }
 
+/// A whole number from 1 on.
+pub(super) fn count(context: &Context<'_>, most: u64) -> Result<u64, Fault> {
+    match context.value.parse::<u64>() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => fault(
+            format!("{:?} is no number here", context.value),
+            format!("write a whole number from 1 to {most}"),
+        ),
+    }
+}
+
 /// Digits with at most one point: no sign, no exponent, no `inf`.
 fn number(text: &str) -> Option<f64> {
     let plain = |b: u8| b.is_ascii_digit() || b == b'.';

@@ -1,0 +1,269 @@
+//! What the core does with news beside proving things: it writes them down, tells those who follow, and
+//! remembers who has no tag.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::core::Core;
+use super::event::{Outcome, Transfer};
+use super::trace::follow::Start;
+use super::trace::{Bounds, Feed};
+use crate::base::{FileName, Mac, Time};
+use crate::control::{Answer, ErrorKind, UnknownPhone};
+use crate::family::stage::Stages;
+use crate::family::{Family, Role};
+use crate::plan::boot::fact::{Fact, What};
+use crate::plan::boot::{Exchange, fact};
+use crate::plan::observed::{Asker, Notified};
+use crate::plan::offer::Owner;
+use crate::plan::unknown::nearest;
+
+/// Who has no tag is written down so often.
+const SAVE: Duration = Duration::from_secs(5);
+
+/// What is to be written down about those without a tag.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    dirty: bool,
+    saved: Time,
+}
+
+impl Core {
+    /// The stages of the families in force.
+    pub(super) fn learn(&mut self) {
+        let families = self.families.families.values().map(AsRef::as_ref);
+        self.ledger.learn(Arc::new(Stages::new(families)));
+    }
+
+    /// A request for a file came to its end.
+    pub(super) fn note(&mut self, transfer: Transfer, now: Time) {
+        let address = transfer.asker.ip().to_canonical();
+        let named = Mac::within(transfer.name.as_bytes());
+        let tagged = |mac: &Mac| self.offer.phones.contains_key(mac);
+        if named.is_some_and(|mac| !tagged(&mac)) && self.access.is_scanner(address) {
+            // Its guesses are no phones; `status` counts it.
+            self.forget_at(address);
+            return;
+        }
+        let ticket = transfer.ticket;
+        let known = named.or_else(|| ticket?.mac).or_else(|| self.askers.only(address));
+        let hidden = transfer.outcome == Outcome::NotFound && self.is_anybodys(&transfer.name);
+        let own = ticket.is_some_and(|ticket| ticket.role == Role::Own);
+        let name = (!known.is_some_and(|mac| tagged(&mac))).then(|| transfer.name.clone());
+        let complete = transfer.outcome == Outcome::Complete;
+        let mac = self.ledger.file(transfer, known, hidden, now);
+        if let Some(part) = mac.and_then(|mac| self.offer.phones.get(&mac)) {
+            if own {
+                self.ledger.awaits(part.peers());
+            }
+            return;
+        }
+        if let (Some(mac), Some(name)) = (mac, name) {
+            self.stranger(mac, address, &name, complete, now);
+        }
+    }
+
+    /// Whether a phone with a tag has a file of that name.
+    fn is_anybodys(&self, name: &str) -> bool {
+        let name = FileName::requested(name.as_bytes()).ok();
+        let owner = name.and_then(|name| self.offer.owner(&name));
+        matches!(owner, Some(Owner::Phone(_)))
+    }
+
+    fn stranger(&mut self, mac: Mac, address: IpAddr, name: &str, complete: bool, now: Time) {
+        let stage = self.ledger.stage(mac).map(|stage| stage.title.clone());
+        let image = complete && self.ledger.stages().image(name).is_some();
+        let asker = self.observed.stranger(mac, now);
+        asker.moves(address);
+        asker.asked = fact::short(name);
+        asker.stage = stage.or_else(|| asker.stage.take());
+        if image {
+            asker.image = Some(fact::short(name));
+        }
+        self.strangers.dirty = true;
+    }
+
+    /// A scanner's guesses are no phones.
+    fn forget_at(&mut self, address: IpAddr) {
+        let before = self.observed.unknown.len();
+        let guessed = |asker: &Asker| asker.addresses == [address] && asker.class.is_none();
+        self.observed.unknown.retain(|_, asker| !guessed(asker));
+        self.strangers.dirty |= self.observed.unknown.len() != before;
+    }
+
+    /// A DHCP message. A client without a tag is listed when a family knows its vendor class.
+    pub(super) fn note_exchange(&mut self, exchange: &Exchange, now: Time) {
+        let tagged = self.offer.phones.contains_key(&exchange.mac);
+        let known = |class: &str| {
+            let mut families = self.families.families.values();
+            families.any(|family| family.dhcp_class(class.as_bytes()).is_some())
+        };
+        let listed = self.observed.unknown.contains_key(&exchange.mac);
+        let fits = exchange.class.as_deref().is_some_and(known);
+        if !tagged && !listed && !fits {
+            return;
+        }
+        let fact = Fact::exchange(exchange);
+        if !tagged {
+            let asker = self.observed.stranger(exchange.mac, now);
+            if let Some(address) = fact.address {
+                asker.moves(address);
+            }
+            if let Some(class) = &exchange.class {
+                asker.class = Some(fact::short(class));
+            }
+            self.strangers.dirty = true;
+        }
+        self.ledger.other(fact, now);
+    }
+
+    /// A REGISTER: the first one after the phone fetched its file is worth a line.
+    pub(super) fn note_registered(&mut self, mac: Mac, peer: &str, now: Time) {
+        if self.ledger.awaited(peer) {
+            let address = self.observed.contact(peer).map(|at| at.ip().to_canonical());
+            let what = What::Registered(peer.to_owned());
+            self.ledger.other(Fact { at: now, mac: Some(mac), address, what }, now);
+        }
+    }
+
+    /// A proof: all its lines are registered.
+    pub(super) fn note_proved(&mut self, mac: Mac, now: Time) {
+        let Some(part) = self.offer.phones.get(&mac).cloned() else { return };
+        part.peers().for_each(|peer| self.note_registered(mac, peer, now));
+    }
+
+    /// What came of a NOTIFY.
+    pub(super) fn note_notified(&mut self, mac: Mac, result: &Notified, now: Time) {
+        let what = What::Notified(result.clone());
+        self.ledger.other(Fact { at: now, mac: Some(mac), address: None, what }, now);
+    }
+
+    /// Tells those who follow, and writes down what is due.
+    pub(super) fn tell(&mut self, now: Time) {
+        for fact in self.ledger.expired(now) {
+            // Nobody there named itself: the neighbour table may know who it was.
+            let mac = fact.address.and_then(|address| self.access.neighbour(address));
+            if let (Some(mac), Some(address), What::File(file)) = (mac, fact.address, &fact.what)
+                && !self.offer.phones.contains_key(&mac)
+            {
+                self.stranger(mac, address, &file.name, false, now);
+            }
+            self.ledger.other(Fact { mac, ..fact }, now);
+        }
+        let bounds = self.bounds();
+        self.ledger.look(&mut self.store, bounds, self.session.up, now);
+        if self.strangers.dirty && now.since(self.strangers.saved) >= SAVE {
+            self.save_strangers(now);
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { age: self.site.journal_age, bytes: self.site.journal_bytes }
+    }
+
+    fn save_strangers(&mut self, now: Time) {
+        self.strangers = Strangers { dirty: false, saved: now };
+        let (tagged, age) = (&self.offer.phones, self.site.journal_age);
+        let listed = |mac: &Mac, at: Time| !tagged.contains_key(mac) && now.since(at) < age;
+        self.observed.unknown.retain(|mac, asker| listed(mac, asker.at));
+        self.store.save_unknown(&self.observed.unknown);
+    }
+
+    /// Everything becomes durable.
+    pub(super) fn write_down(&mut self, now: Time) {
+        let bounds = self.bounds();
+        self.ledger.write(&mut self.store, bounds, now);
+        if self.strangers.dirty {
+            self.save_strangers(now);
+        }
+    }
+
+    /// Somebody wants to know what phones do.
+    pub(super) fn trace(
+        &mut self,
+        words: &[String],
+        since: Option<u64>,
+        follow: bool,
+        now: Time,
+    ) -> Result<(Start, mpsc::Receiver<Feed>), Answer> {
+        let mut only = BTreeSet::new();
+        for word in words {
+            match (self.named(word), word.parse::<Mac>()) {
+                (Ok(macs), _) => only.extend(macs),
+                (Err(_), Ok(mac)) => drop(only.insert(mac)),
+                (Err(refusal), Err(_)) => return Err(refusal),
+            }
+        }
+        let Some((recent, pending, news)) = self.ledger.follow(self.session.up) else {
+            let message = "too many follow already".into();
+            return Err(Answer::Error { kind: ErrorKind::Unavailable, message });
+        };
+        let since = since.map(|seconds| Time(now.0.saturating_sub(seconds.saturating_mul(1000))));
+        let start = Start {
+            journal: self.store.journal().clone(),
+            recent,
+            pending,
+            stages: self.ledger.stages(),
+            served: self.out.served.subscribe(),
+            only: (!only.is_empty()).then_some(only),
+            since,
+            follow,
+            hears: self.session.up,
+        };
+        Ok((start, news))
+    }
+
+    /// Who asks and has no tag, the newest first.
+    pub(super) fn unknown_phones(&self) -> Vec<UnknownPhone> {
+        let tagged = |mac: &Mac| self.offer.phones.contains_key(mac);
+        let mut all: Vec<(&Mac, &Asker)> =
+            self.observed.unknown.iter().filter(|(mac, _)| !tagged(mac)).collect();
+        all.sort_by_key(|(_, asker)| std::cmp::Reverse(asker.at));
+        all.into_iter().map(|(mac, asker)| self.unknown_phone(*mac, asker)).collect()
+    }
+
+    fn unknown_phone(&self, mac: Mac, asker: &Asker) -> UnknownPhone {
+        let class = asker.class.as_deref();
+        let pattern = |family: &Family| {
+            family
+                .dhcp_class(class?.as_bytes())
+                .map(|found| (family.name.clone(), found.model.clone()))
+        };
+        let by_class = self.families.families.values().find_map(|family| pattern(family));
+        let stages = self.ledger.stages();
+        let by_name = || {
+            let id = stages.fitting(&[stages.symbol(&asker.asked)?]).first().copied()?;
+            stages.family(id).map(str::to_owned)
+        };
+        let (family, model) = by_class.map_or_else(|| (by_name(), None), |(f, m)| (Some(f), m));
+        let image = asker.image.as_ref().map(|image| format!("took {image}"));
+        let told: Vec<String> = asker.stage.iter().cloned().chain(image).collect();
+        UnknownPhone {
+            mac,
+            family,
+            model: model.clone(),
+            firmware: (!told.is_empty()).then(|| told.join("; ")),
+            class: asker.class.clone(),
+            addresses: asker.addresses.iter().map(ToString::to_string).collect(),
+            asked: (!asker.asked.is_empty()).then(|| asker.asked.clone()),
+            first_seen: asker.first.to_string(),
+            last_seen: asker.at.to_string(),
+            near: self.near(mac),
+            tag: model
+                .map_or_else(|| format!(";MAC={mac}"), |model| format!(";MAC={mac} model={model}")),
+        }
+    }
+
+    /// The tag that differs the least, of phones that were never heard of.
+    fn near(&self, mac: Mac) -> Option<String> {
+        let look = self.look.as_ref()?;
+        let heard = |mac: &Mac| self.observed.phones.get(mac).is_some_and(|s| s.last.is_some());
+        let tags = look.tags.iter().filter(|tag| !heard(&tag.mac));
+        let (tag, how) = nearest(mac, tags.map(|tag| (tag.mac, tag)))?;
+        Some(format!("{}:{} has {} ({how})", tag.file, tag.line, tag.mac))
+    }
+}
