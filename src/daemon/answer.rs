@@ -32,6 +32,8 @@ impl Core {
             Ask::Opened => Answer::Opened(self.access.all_open()),
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),
+            Ask::Firmware => self.firmware(),
+            Ask::FirmwareRetry { phone } => self.firmware_retry(phone.as_deref()),
             Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
             Ask::Push { phones, all, dry_run, wait } => match self.push(&phones, all, dry_run, now)
             {
@@ -178,7 +180,11 @@ impl Core {
         let detail = match held {
             Some(why) => format!("its last good files are served: {why}"),
             None if waits => "its new files wait until Asterisk has loaded its credentials".into(),
-            None => stand.detail,
+            None => match self.firmware_in_words(part) {
+                Some(words) if stand.detail.is_empty() => words,
+                Some(words) => format!("{}; {words}", stand.detail),
+                None => stand.detail,
+            },
         };
         Some(PhoneStatus {
             mac,

@@ -14,7 +14,8 @@ use super::askers::Askers;
 use super::event::Ticket;
 use super::serve::{Catalog, Found};
 use crate::base::{FileName, Mac};
-use crate::family::{Artifact, Role, Variant};
+use crate::family::ladder::Program;
+use crate::family::{Artifact, Role};
 use crate::plan::offer::{Offer, Owner};
 
 /// What the file services read.
@@ -39,7 +40,26 @@ const NAMED_MAX: usize = 65_536;
 /// Answers from the newest snapshot.
 pub struct Shelf {
     served: watch::Receiver<Served>,
-    named: Mutex<HashMap<IpAddr, (Mac, Instant)>>,
+    named: Mutex<HashMap<IpAddr, Named>>,
+}
+
+/// What was asked for from an address a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    mac: Mac,
+    at: Instant,
+    /// Names with other MACs came from there, too.
+    mixed: bool,
+    /// It was a universal loader that asked, and no application has asked since.
+    hunting: bool,
+}
+
+/// Who asks for a file that depends on it.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    mac: Mac,
+    /// Sure enough to name firmware to: no other phone was heard of at this address.
+    sure: bool,
 }
 
 impl Shelf {
@@ -48,27 +68,68 @@ impl Shelf {
         Self { served, named: Mutex::default() }
     }
 
-    fn remember(&self, address: IpAddr, mac: Mac) {
+    fn remember(&self, address: IpAddr, mac: Mac, sign: Option<Program>) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.len() >= NAMED_MAX {
-            named.retain(|_, (_, at)| at.elapsed() < NAMED);
+            named.retain(|_, named| named.at.elapsed() < NAMED);
         }
         if named.len() < NAMED_MAX {
-            named.insert(address, (mac, Instant::now()));
+            let old = named.get(&address).filter(|old| old.at.elapsed() < NAMED);
+            let mixed = old.is_some_and(|old| old.mixed || old.mac != mac);
+            let still = old.is_some_and(|old| old.mac == mac && old.hunting);
+            let hunting = sign.map_or(still, |program| program == Program::Loader);
+            named.insert(address, Named { mac, at: Instant::now(), mixed, hunting });
         }
     }
 
-    fn named(&self, address: IpAddr) -> Option<Mac> {
+    fn named(&self, address: IpAddr) -> Option<Named> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.get(&address).filter(|(_, at)| at.elapsed() < NAMED).map(|(mac, _)| *mac)
+        named.get(&address).filter(|named| named.at.elapsed() < NAMED).copied()
+    }
+
+    /// An application asked: the loader's search is over.
+    fn found(&self, address: IpAddr) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(named) = named.get_mut(&address) {
+            named.hunting = false;
+        }
     }
 
     /// Who asks for a file that depends on it. The neighbour table is believed, then the registrations
     /// at this address, then the name asked for a moment ago.
-    fn asker(&self, served: &Served, address: IpAddr) -> Option<Mac> {
+    fn asker(&self, served: &Served, address: IpAddr) -> Option<Asker> {
         let neighbour = served.access.neighbour(address);
         let known = neighbour.filter(|mac| served.offer.phones.contains_key(mac));
-        known.or_else(|| served.askers.only(address)).or_else(|| self.named(address))
+        let known = known.or_else(|| served.askers.only(address));
+        known.map(|mac| Asker { mac, sure: true }).or_else(|| {
+            self.named(address).map(|named| Asker { mac: named.mac, sure: !named.mixed })
+        })
+    }
+
+    /// A phone's own file, or its variant of a name; one with a secret only for an asker that the guard
+    /// lets pass, one that names firmware only for one that is surely this phone.
+    fn own(&self, served: &Served, address: IpAddr, asker: Asker, name: &FileName) -> Found {
+        let mac = asker.mac;
+        let Some(part) = served.offer.phones.get(&mac) else { return Found::Missing };
+        let hunting = self.named(address).is_some_and(|named| named.hunting && named.mac == mac);
+        let choice = served.askers.choice(mac);
+        let choice = choice.unwrap_or_else(|| served.offer.choice(part, None));
+        let given = if hunting { choice.hunting } else { choice.usual };
+        let Some(file) = part.file(given, served.offer.ladder(part), name) else {
+            return Found::Missing;
+        };
+        let pass = match file.secret {
+            true => served.access.pass(mac, address, &served.askers),
+            false => Pass::Give,
+        };
+        match pass {
+            Pass::Give if file.role == Role::Firmware && !asker.sure => Found::Missing,
+            Pass::Give => {
+                let ticket = Ticket { mac: Some(mac), role: file.role, digest: file.digest };
+                Found::Body { bytes: file.bytes, ticket }
+            }
+            Pass::Hide | Pass::Ignore => refused(pass),
+        }
     }
 
     /// What a name stands for, from `address`.
@@ -78,12 +139,13 @@ impl Shelf {
                 served.offer.shared(index).map_or(Found::Missing, |artifact| {
                     // Who takes a file that applies at once is worth knowing; the others are not.
                     let live = artifact.role == Role::Live;
-                    body(artifact, live.then(|| self.asker(served, address)).flatten(), None)
+                    let asker = live.then(|| self.asker(served, address)).flatten();
+                    body(artifact, asker.map(|asker| asker.mac))
                 })
             }
-            Some(Owner::Phone(mac)) => own(served, address, mac, name),
+            Some(Owner::Phone(mac)) => self.own(served, address, Asker { mac, sure: true }, name),
             Some(Owner::Asker) => match self.asker(served, address) {
-                Some(mac) => own(served, address, mac, name),
+                Some(asker) => self.own(served, address, asker, name),
                 None => Found::Missing,
             },
             None => {
@@ -98,11 +160,16 @@ impl Catalog for Shelf {
     fn find(&self, asker: SocketAddr, name: &[u8]) -> Found {
         let address = asker.ip().to_canonical();
         let mac = Mac::within(name);
-        if let Some(mac) = mac {
-            self.remember(address, mac);
-        }
-        let Ok(name) = FileName::requested(name) else { return Found::Missing };
+        let requested = FileName::requested(name);
         let served = self.served.borrow().clone();
+        let asked = requested.as_ref().map_or("", |name| name.as_str());
+        let sign = served.offer.sign(asked, mac);
+        match mac {
+            Some(mac) => self.remember(address, mac, sign),
+            None if sign.is_some() => self.found(address),
+            None => {}
+        }
+        let Ok(name) = requested else { return Found::Missing };
         let found = self.look(&served, address, &name);
         match (mac, &found) {
             // What is somebody's was judged already.
@@ -128,27 +195,9 @@ fn inside(root: &Path, name: &FileName) -> Option<PathBuf> {
     path.starts_with(&root).then_some(path)
 }
 
-/// A phone's own file; one with a secret only for an asker that the guard lets pass.
-fn own(served: &Served, address: IpAddr, mac: Mac, name: &FileName) -> Found {
-    let variant = served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed(mac)));
-    let found = variant.and_then(|v| Some((v, v.artifacts.iter().find(|a| a.name == *name)?)));
-    let Some((variant, artifact)) = found else { return Found::Missing };
-    let pass = match artifact.secret {
-        true => served.access.pass(mac, address, &served.askers),
-        false => Pass::Give,
-    };
-    match pass {
-        Pass::Give => body(artifact, Some(mac), Some(variant)),
-        Pass::Hide | Pass::Ignore => refused(pass),
-    }
-}
-
-fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Found {
-    let digest = match (artifact.role, variant) {
-        (Role::Own | Role::Sync, Some(variant)) => variant.token,
-        _ => artifact.digest,
-    };
-    Found::Body { bytes: artifact.bytes(), ticket: Ticket { mac, role: artifact.role, digest } }
+fn body(artifact: &Artifact, mac: Option<Mac>) -> Found {
+    let ticket = Ticket { mac, role: artifact.role, digest: artifact.digest };
+    Found::Body { bytes: artifact.bytes(), ticket }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Core {
             whole: first.filter(|_| contacts.iter().all(|contact| *contact == first)),
             proved: seen.and_then(|s| Some((s.address?, s.running?.at))),
             told: told.is_some_and(|told| looked.is_none_or(|looked| looked < told)),
-            signed: seen.is_some_and(|s| s.signed),
+            choice: self.offer.choice(part, seen),
         }
     }
 

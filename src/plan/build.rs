@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::generation::{Generation, LinePart, PhonePart};
 use super::observed::Visible;
 use crate::base::{Body, Diagnostic, Digest, Key, Mac};
+use crate::family::ladder::Ladder;
 use crate::family::{Artifact, Step, Variant};
 use crate::model::peer::Peer;
 use crate::model::phone::Phone;
@@ -32,6 +33,8 @@ pub struct Inputs<'a> {
     pub realm: &'a str,
     /// The site key.
     pub key: &'a Key,
+    /// Makes the way of a family's phones to a load.
+    pub ladder: &'a dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic>,
 }
 
 /// What was made.
@@ -122,7 +125,29 @@ pub fn build(
     phones.extend(kept);
     let same = *previous.shared == inputs.shared;
     built.generation.shared = if same { previous.shared.clone() } else { Arc::new(inputs.shared) };
+    let ladders = ladders(&built.generation, inputs.ladder, &mut built.diagnostics);
+    let same = *previous.ladders == ladders;
+    built.generation.ladders = if same { previous.ladders.clone() } else { Arc::new(ladders) };
     built
+}
+
+/// One way for each load that phones of a family shall run.
+fn ladders(
+    generation: &Generation,
+    make: &dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic>,
+    said: &mut Vec<Diagnostic>,
+) -> Vec<Ladder> {
+    let parts = generation.phones.values();
+    let wanted: BTreeSet<(&str, &str)> =
+        parts.filter_map(|part| Some((&*part.family, part.target()?))).collect();
+    let made = wanted.into_iter().map(|(family, target)| make(family, target));
+    made.filter_map(|ladder| {
+        ladder.unwrap_or_else(|wrong| {
+            said.push(wrong);
+            None
+        })
+    })
+    .collect()
 }
 
 fn outcome(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ladder::Climb;
 use super::offer::Offer;
 use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
@@ -63,6 +64,9 @@ pub struct Seen {
     pub signed: bool,
     /// Where another TFTP server serves our export: the token that it is taken to run.
     pub assumed: Option<Digest>,
+    /// Its way up the firmware ladder, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub climb: Option<Box<Climb>>,
 }
 
 /// A fetch of a phone's own file.

@@ -77,7 +77,8 @@ fn live(text: &str) -> Artifact {
 
 fn generation(parts: &[Arc<PhonePart>], dialplan: &str) -> Arc<Generation> {
     let phones = parts.iter().map(|p| (p.mac, p.clone())).collect();
-    Arc::new(Generation { id: 1, made: Time(0), shared: Arc::new(vec![live(dialplan)]), phones })
+    let shared = Arc::new(vec![live(dialplan)]);
+    Arc::new(Generation { id: 1, shared, phones, ..Generation::default() })
 }
 
 /// A site under a clock that the test moves.
