@@ -12,6 +12,7 @@ use super::event::{Outcome, Transfer};
 use crate::base::{Mac, Time};
 use crate::family::Role;
 use crate::family::ladder::Ladder;
+use crate::plan::generation::PhonePart;
 use crate::plan::ladder::{Climb, Given};
 use crate::plan::offer::Offer;
 
@@ -105,7 +106,9 @@ impl Core {
         let since = climb.map_or(Time(0), |climb| climb.since);
         let told = part.peers().find_map(|peer| {
             let peer = self.observed.peers.get(peer)?;
-            let fresh = since == Time(0) || peer.registered.is_some_and(|at| at > since);
+            // An event tells of a REGISTER before Asterisk is asked what it brought.
+            let told = |at: Time| at > since && peer.heard >= at;
+            let fresh = since == Time(0) || peer.registered.is_some_and(told);
             peer.facts.user_agent.as_deref().filter(|_| fresh && peer.facts.address.is_some())
         });
         let family = self.families.get(&part.family);
@@ -152,6 +155,14 @@ impl Core {
         self.dirty.insert(mac);
         self.stirred.insert(mac);
         self.changed = true;
+    }
+
+    /// Where another server serves what we export, a phone is taken to run what was there first.
+    pub(super) fn assume(&mut self, part: &PhonePart) {
+        if self.site.tftp.listen.is_none() {
+            let seen = self.observed.phones.entry(part.mac).or_default();
+            seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
+        }
     }
 
     /// Puts phones back onto the ladder: how many were off it.

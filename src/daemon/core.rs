@@ -305,14 +305,6 @@ impl Core {
         self.out.export.send_replace(Some(next));
     }
 
-    /// Where another server serves what we export, a phone is taken to run what was there first.
-    fn assume(&mut self, part: &PhonePart) {
-        if self.site.tftp.listen.is_none() {
-            let seen = self.observed.phones.entry(part.mac).or_default();
-            seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
-        }
-    }
-
     /// Tells the AMI session whose details matter.
     fn follow(&self) {
         let lines = || {

@@ -46,6 +46,8 @@ pub struct Tries {
 const TOLD: u32 = 6;
 /// A phone that fetched the same load more often does not keep it.
 const FETCHED: u32 = 3;
+/// An application that does not show while its loader asked more often is not there.
+const STARTS: u32 = 3;
 /// Older tries do not count: each step takes minutes.
 const LATELY: Duration = Duration::from_secs(6 * 3600);
 /// So many loads are counted.
@@ -90,9 +92,9 @@ impl Climb {
     pub fn sign(&mut self, ladder: &Ladder, program: Program, now: Time) {
         let runs = match (program, self.runs) {
             (Program::Sip, _) => return,
-            // An application that is known starts through the loader, too.
-            (Program::Loader, Some(Runs { program: Program::Sip, .. }))
-                if self.arriving.as_ref() != Some(&ladder.loader) =>
+            // An application that is known may start through the loader, too.
+            (Program::Loader, Some(runs))
+                if runs.program == Program::Sip && !self.lost(ladder, &runs, now) =>
             {
                 return;
             }
@@ -108,6 +110,20 @@ impl Climb {
         if self.runs != Some(runs) {
             (self.runs, self.arriving, self.since) = (Some(runs), None, now);
         }
+    }
+
+    /// Whether a loader asks in the place of an application that was known: it fetched that loader, or it
+    /// asks again and again, and no application that takes the target by itself is known.
+    fn lost(&mut self, ladder: &Ladder, runs: &Runs, now: Time) -> bool {
+        if runs.release.is_some_and(|release| release.major >= ladder.top) {
+            return false;
+        }
+        if self.arriving.as_ref() == Some(&ladder.loader) {
+            return true;
+        }
+        let tries = self.tried("loader", now);
+        tries.told += 1;
+        tries.told > STARTS
     }
 
     /// It registered, and called itself by a name that only this major release uses.

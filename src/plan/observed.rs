@@ -158,6 +158,12 @@ impl Observed {
             Role::Own => {
                 let fetch = Some(Fetch { token: got.digest, at: now, from });
                 if seen.address.is_none_or(|known| known == from) {
+                    // Heard of only after the REGISTER behind it: that proved an older fetch, of files
+                    // that the phone had already left behind.
+                    let older = seen.fetched.is_none_or(|old| old.at < now);
+                    if let Some(running) = seen.running.as_mut().filter(|r| older && r.at >= now) {
+                        running.at = Time(now.0.saturating_sub(1));
+                    }
                     seen.fetched = fetch;
                 } else {
                     seen.doubtful = fetch;

@@ -269,6 +269,22 @@ fn a_fetch_without_a_registration_fails_after_its_time() {
 }
 
 #[test]
+fn a_fetch_that_is_heard_of_late_counts_before_the_one_that_never_registered() {
+    let mut desk = Desk::new(1);
+    let other = digest("a load on the way");
+    desk.got(1, Role::Own, "SIP.cnf", other).wait(MINUTE);
+    let fetched = desk.now;
+    desk.wait(Duration::from_millis(5)).register(1, 1).register(1, 2);
+    assert_eq!(desk.observed.phones[&mac(1)].running.map(|r| r.token), Some(other));
+    let now = std::mem::replace(&mut desk.now, fetched);
+    desk.fetch(1);
+    desk.now = now;
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, now);
+    let wanted = desk.offer.phones[&mac(1)].variants[0].token;
+    assert_eq!(desk.observed.phones[&mac(1)].running.map(|r| r.token), Some(wanted));
+}
+
+#[test]
 fn a_stranger_who_fetches_a_phones_file_proves_nothing() {
     let mut desk = Desk::running(1);
     desk.edit(1, "new", "s", true);

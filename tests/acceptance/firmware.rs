@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use handset::control::{Firmware, FirmwarePhone, State};
+use handset::control::{Firmware, FirmwarePhone};
 use simphone::{Event, Phase, Phone};
 
 use crate::site::{HEAD, SOON, Site, phones};
@@ -92,8 +92,10 @@ async fn a_phone_from_the_box_climbs_to_the_target_once_it_is_tagged() {
     let steps = ["P0S3-05-3-00.bin", "P003-8-11-00.sbn", "P0S3-8-11-00.sb2"];
     assert_eq!(fetched(&desk), steps);
     site.until_current(1).await;
+    let runs = |site: &Site| firmware(site, 1).runs;
+    site.until("it says so", SOON, |site| runs(site).as_deref() == Some("SIP 8.11")).await;
     let shown = firmware(&site, 1);
-    assert_eq!((shown.runs.as_deref(), shown.next, shown.off), (Some("SIP 8.11"), None, false));
+    assert_eq!((shown.next, shown.off, shown.detail), (None, false, None));
 
     // Its next start goes through the loader, and changes nothing.
     let boots = desk.state().boots;
@@ -181,5 +183,5 @@ async fn a_tag_names_another_load_or_none() {
     assert_eq!(fetched(&led), ["P0S3-05-3-00.bin", "P003-8-11-00.sbn", "P0S3-8-11-00.sb2"]);
     assert_eq!((fetched(&kept), kept.state().phase), (Vec::new(), Phase::Sccp));
     assert_eq!(firmware(&site, 1).target, None);
-    assert_eq!(site.phone(2).state, State::Current);
+    site.until_current(2).await;
 }

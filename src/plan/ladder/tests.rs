@@ -191,6 +191,16 @@ fn a_phone_that_does_not_take_what_it_is_told_is_taken_off_and_hours_heal_it() {
 }
 
 #[test]
+fn an_application_that_is_not_there_any_more_is_not_waited_for() {
+    let mut way = Way::new("");
+    way.registers(6);
+    for _ in 0..STARTS {
+        way.asks("CTLSEP0018B9000001.tlv").check("P003 - P003", "P003 - P003");
+    }
+    way.asks("CTLSEP0018B9000001.tlv").check("P0S3 P0S3 P0S3", "- P0S3 -");
+}
+
+#[test]
 fn with_an_image_missing_nothing_is_told_that_leads_there() {
     let mut way = Way::new(BRIDGE);
     way.asks("SEP0018B9000001.cnf").check("- - plain", "- P0S3 -");
