@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 use crate::base::{Code, FileName, Mac};
 
 use super::key::{Charset, KeyRow};
-use super::ladder::{Program, Release, Row};
+use super::ladder::{Release, Row};
+use super::stage::Stage;
 use super::template::Templates;
 use super::{Artifact, Audience, Role};
 
@@ -52,6 +53,8 @@ pub struct Family {
     pub dhcp_classes: Vec<Pattern>,
     /// What firmware is called; none: no file of the family names any.
     pub firmware: Option<FirmwareFacts>,
+    /// What its phones ask for at each stage of their firmware, in the order of the manifest.
+    pub stages: Vec<Stage>,
     pub(super) templates: Templates,
 }
 
@@ -173,8 +176,6 @@ pub struct FirmwareFacts {
     pub lowest: u16,
     /// The rows of `[ladder]`; none: no phone is led anywhere.
     pub ladder: Vec<Row>,
-    /// Names that only one program asks for.
-    pub signs: Vec<(String, Program)>,
     /// Releases, and those that cannot be reached from them.
     pub never: Vec<(Release, Release)>,
 }

@@ -14,6 +14,7 @@ pub mod manifest;
 mod peers;
 mod raw;
 pub mod render;
+pub mod stage;
 mod template;
 mod values;
 

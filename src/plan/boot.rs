@@ -1,4 +1,8 @@
-//! A phone's boot, told from what it asked for: DHCP, files, REGISTER.
+//! A phone's boot, told from what it asked for: DHCP, files, REGISTER. [`track`] follows one phone,
+//! [`tracker`] all of them.
+
+pub mod track;
+pub mod tracker;
 
 use std::net::Ipv4Addr;
 
@@ -48,3 +52,6 @@ pub enum Said {
         wrong: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::conf::{Conf, Entry};
 use crate::family::Role;
 use crate::family::key::KeyRow;
-use crate::family::ladder::{self, Release, Row};
+use crate::family::ladder::{Release, Row};
 
 use super::read::{Reader, find, text};
 use super::{File, FirmwareFacts};
@@ -43,11 +43,6 @@ impl Reader {
             signed: list("signed"),
             lowest: lowest.unwrap_or(u16::MAX),
             ladder: self.each(conf, "ladder", |at, text| row(at, text, files, keys)),
-            signs: self.each(conf, "ladder_signs", |name, text| {
-                let program =
-                    ladder::sign(text).ok_or("the program is `sccp`, `sip` or `loader`")?;
-                Ok((name.to_owned(), program))
-            }),
             never: self.each(conf, "ladder_never", |from, to| {
                 let both = Release::read(from).zip(Release::read(to));
                 both.ok_or_else(|| "releases are written `6.3 => 7.2`".to_owned())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Diagnostic, FileName, Level, Mac, Span};
 use crate::conf::{Conf, Entry, Section, Status};
 use crate::family::key::{Charset, KeyRow};
+use crate::family::stage::{self, Stage};
 use crate::family::template::{Body, Templates};
 use crate::family::{Audience, Role, values};
 
@@ -34,8 +35,9 @@ pub(super) struct Reader {
     whole: Span,
 }
 
-/// The sections that every manifest has or may have, besides `[model X]` and `[file X]`.
-const SECTIONS: [&str; 10] = [
+/// The sections that every manifest has or may have, besides `[model X]`, `[file X]` and
+/// `[stage X]`.
+const SECTIONS: [&str; 9] = [
     "family",
     "firmware",
     "user_agents",
@@ -44,7 +46,6 @@ const SECTIONS: [&str; 10] = [
     "time_zones",
     "keys",
     "ladder",
-    "ladder_signs",
     "ladder_never",
 ];
 
@@ -67,6 +68,7 @@ impl Reader {
         let top = self.only(conf, "family")?;
         self.known(top, &["title", "push", "charset"]);
         let firmware = self.firmware(conf, &files, &keys);
+        let stages = self.stages(conf);
         let templates = Templates::compile(&files, templates, &mut self.diagnostics, self.whole);
         Some(Family {
             name: name.to_owned(),
@@ -89,6 +91,7 @@ impl Reader {
             keys,
             settings,
             firmware,
+            stages,
             templates: templates?,
         })
     }
@@ -99,7 +102,8 @@ impl Reader {
             let name = section.name.chars().into_owned();
             let known = SECTIONS.contains(&name.as_str())
                 || name.starts_with("model ")
-                || name.starts_with("file ");
+                || name.starts_with("file ")
+                || name.starts_with("stage ");
             if !known {
                 self.wrong(section.span, format!("`[{name}]` is no section of a manifest"));
             }
@@ -262,6 +266,14 @@ impl Reader {
             }
         }
         zones
+    }
+
+    fn stages(&mut self, conf: &Conf) -> Vec<Stage> {
+        let (stages, faults) = stage::read(conf);
+        for (span, what) in faults {
+            self.wrong(span, what);
+        }
+        stages
     }
 
     fn files(&mut self, conf: &Conf) -> Vec<File> {

@@ -1,0 +1,126 @@
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::track::Turn;
+use super::tracker::Tracker;
+use crate::base::{Mac, Sources, Time};
+use crate::family::library;
+use crate::family::stage::Stages;
+
+fn stages() -> Arc<Stages> {
+    let none = std::collections::BTreeMap::new();
+    let all = library::load(Path::new(""), &none, &mut Sources::default());
+    Arc::new(Stages::new(all.families.values().map(AsRef::as_ref)))
+}
+
+fn home(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+fn mac(last: u8) -> Mac {
+    Mac::new([0, 0x18, 0xb9, 0xff, 0xff, last]).unwrap()
+}
+
+/// One request a word, `+N` lets N seconds pass, `=NAME` fetches that file to its end.
+/// Gives the stage at each request.
+fn stages_of(words: &str) -> Vec<String> {
+    let mut tracker = Tracker::new(stages());
+    let (mut now, mut found, mut who) = (Time(1_000_000), Vec::new(), None);
+    for word in words.split_whitespace() {
+        if let Some(seconds) = word.strip_prefix('+') {
+            now = Time(now.0 + 1000 * seconds.parse::<u64>().unwrap());
+        } else if let Some(name) = word.strip_prefix('=') {
+            tracker.fetched(who.unwrap(), name);
+        } else {
+            let asked = tracker.asked(home(1), None, word, now);
+            who = asked.mac.or(who);
+            let stage = asked.at.stage().and_then(|id| tracker.stages().get(id));
+            found.push(stage.map_or("?".to_owned(), |stage| stage.name.clone()));
+        }
+    }
+    found
+}
+
+const SCCP: &str =
+    "OS79XX.TXT SEP0018B9FFFFFF.cnf.xml XMLDefault.cnf.xml SEP0018B9FFFFFF.cnf SEPDefault.cnf";
+const LOADER: &str = "CTLSEP0018B9FFFFFF.tlv SEP0018B9FFFFFF.cnf.xml SIP0018B9FFFFFF.cnf MGC0018B9FFFFFF.cnf \
+                      XMLDefault.cnf.xml SIPDefault.cnf MGCDefault.cnf";
+
+#[test]
+fn the_stage_is_known_at_the_request_itself() {
+    let check =
+        |words: &str, expected: &str| assert_eq!(stages_of(words).join(" "), expected, "{words}");
+    check(SCCP, "? sccp sccp sccp sccp");
+    check(&format!("{SCCP} +60 {SCCP}"), "? sccp sccp sccp sccp sccp sccp sccp sccp sccp");
+    check(LOADER, "? ? loader loader loader loader loader");
+    check("SIPDefault.cnf ./SIP0018B9FFFFFF.cnf +2 RINGLIST.DAT dialplan.xml", "sip sip sip sip");
+    // The image says what asks next, before its list does.
+    check(
+        &format!("{SCCP} +60 OS79XX.TXT P0S3-05-3-00.bin =P0S3-05-3-00.bin +40 OS79XX.TXT"),
+        "? sccp sccp sccp sccp sccp sccp sip-early",
+    );
+    // Unless the phone did not take it.
+    check(
+        &format!("{SCCP} +60 OS79XX.TXT =P0S3-05-3-00.bin +40 {SCCP}"),
+        "? sccp sccp sccp sccp sccp sip-early sccp sccp sccp sccp",
+    );
+}
+
+#[test]
+fn phones_behind_one_address_are_told_apart() {
+    let mut tracker = Tracker::new(stages());
+    let mut check = |name: &str, expected: Option<u8>, stage: &str| {
+        let asked = tracker.asked(home(1), None, name, Time(9));
+        assert_eq!(asked.mac, expected.map(mac), "{name}");
+        let found = asked.at.stage().and_then(|id| tracker.stages().get(id));
+        assert_eq!(found.map_or("?", |stage| &*stage.name), stage, "{name}");
+    };
+    check("OS79XX.TXT", None, "?");
+    check("OS79XX.TXT", None, "?");
+    check("SEP0018B9FFFF01.cnf.xml", Some(1), "sccp");
+    check("SEP0018B9FFFF02.cnf.xml", Some(2), "sccp");
+    check("CTLSEP0018B9FFFF03.tlv", Some(3), "?");
+    check("SEP0018B9FFFF03.cnf.xml", Some(3), "?");
+    check("SIP0018B9FFFF03.cnf", Some(3), "loader");
+    check("XMLDefault.cnf.xml", Some(1), "sccp");
+    check("XMLDefault.cnf.xml", Some(2), "sccp");
+    check("MGC0018B9FFFF03.cnf", Some(3), "loader");
+    check("XMLDefault.cnf.xml", Some(3), "loader");
+}
+
+#[test]
+fn a_list_again_is_a_loop_until_something_is_reached() {
+    let mut tracker = Tracker::new(stages());
+    let mut turn = |name: &str, seconds: u64| {
+        tracker.asked(home(1), Some(mac(0xff)), name, Time(seconds * 1000)).turn
+    };
+    let names: Vec<&str> = SCCP.split_whitespace().collect();
+    assert_eq!(turn(names[0], 100), Turn::Begins { boot: true, again: 0 });
+    names[1..].iter().for_each(|name| assert_eq!(turn(name, 100), Turn::Next));
+    assert_eq!(turn(names[0], 101), Turn::Begins { boot: false, again: 1 });
+    names[1..].iter().for_each(|name| assert_eq!(turn(name, 101), Turn::Next));
+    assert_eq!(turn(names[0], 170), Turn::Begins { boot: true, again: 2 });
+    assert_eq!(turn(names[0], 470), Turn::Begins { boot: true, again: 0 });
+    assert_eq!(turn("SIPDefault.cnf", 471), Turn::Next);
+    assert_eq!(turn("SIP0018B9FFFFFF.cnf", 472), Turn::Next);
+    assert_eq!(turn("SIP0018B9FFFFFF.cnf", 503), Turn::Repeats(1));
+    assert_eq!(turn("SIP0018B9FFFFFF.cnf", 534), Turn::Repeats(2));
+    assert_eq!(turn("x", 535), Turn::Other);
+}
+
+#[test]
+fn a_flood_of_phones_takes_no_more_memory() {
+    let mut tracker = Tracker::new(stages());
+    for number in 0..40_000u32 {
+        let [_, a, b, c] = number.to_be_bytes();
+        let mac = Mac::new([0, 0x18, 0xb9, a, b, c]).unwrap();
+        let from = IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        tracker.asked(from, None, &format!("SIP{}.cnf", mac.upper()), Time(number.into()));
+        tracker.asked(from, None, "OS79XX.TXT", Time(number.into()));
+    }
+    assert!(tracker.at(mac(0xff)).is_none());
+    let last = Mac::new([0, 0x18, 0xb9, 0, 0x9c, 0x3f]).unwrap();
+    assert!(tracker.at(last).is_some());
+    assert!(tracker.sizes().0 <= super::tracker::MANY && tracker.sizes().1 <= super::tracker::MANY);
+}
