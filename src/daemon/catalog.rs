@@ -204,9 +204,13 @@ fn body(artifact: &Artifact, mac: Option<Mac>) -> Found {
 mod tests {
     use super::*;
     use crate::base::Time;
+    use crate::daemon::askers::Whereabouts;
     use crate::daemon::look::Source;
     use crate::daemon::neighbours::Place;
     use crate::daemon::store::Decided;
+    use crate::model::site::GuardMode;
+    use crate::plan::ladder::Climb;
+    use crate::plan::observed::Seen;
     use crate::plan::offer::offer;
 
     const CONF: &str = "[general]\nserver_address=192.0.2.250\ntimezone=Europe/Berlin\n\
@@ -234,6 +238,77 @@ mod tests {
         };
         let (sender, receiver) = watch::channel(served);
         (Shelf::new(receiver), sender)
+    }
+
+    /// With a static root that has all images, and `firmware` set; one phone was seen in SCCP.
+    fn led() -> (Shelf, watch::Sender<Served>) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().display();
+        let conf = format!("{CONF}[tftp]\nroot={root}\n[cisco-79x0]\nfirmware=P0S3-8-11-00\n");
+        std::fs::write(dir.path().join("handset.conf"), conf).unwrap();
+        std::fs::write(dir.path().join("sip.conf"), PEERS).unwrap();
+        let header = [1, 0, 2, 1, 0, 2, 0, 2, 0, 10];
+        for (name, size) in [
+            ("P0S3-05-3-00.bin", 600_000),
+            ("P003-8-11-00.sbn", 130_000),
+            ("P0S3-8-11-00.sb2", 700_000),
+        ] {
+            let mut image = if name.ends_with("bin") { Vec::new() } else { header.to_vec() };
+            image.resize(size, 7);
+            std::fs::write(dir.path().join(name), image).unwrap();
+        }
+        let list = b"P003-8-11-00.sbn\nP0S3-8-11-00.sb2\nLA_VERSION=1\n";
+        let list = [&header[..], list].concat();
+        std::fs::write(dir.path().join("P0S3-8-11-00.loads"), list).unwrap();
+        let mut source = Source::new(dir.path().join("handset.conf"));
+        let (look, _) = source.look(&Arc::default(), &Decided::default(), None, Time(0));
+        let offer = Arc::new(offer(&look.built, None, true));
+        let mac = Mac::new([0, 0x18, 0xb9, 0, 0, 1]).unwrap();
+        let mut climb = Climb::default();
+        climb.sign(&offer.newest.ladders[0], Program::Sccp, Time(1));
+        let seen = Seen { climb: Some(Box::new(climb)), ..Seen::default() };
+        let choice = offer.choice(&offer.phones[&mac], Some(&seen));
+        let askers = Arc::new(Askers::default());
+        askers.set(mac, Whereabouts { choice, ..Whereabouts::default() });
+        let access = Arc::new(Access::new(|_| Place::Beyond));
+        access.set(GuardMode::Lenient, &[]);
+        let (sender, receiver) =
+            watch::channel(Served { offer, askers, access, ..Served::default() });
+        (Shelf::new(receiver), sender)
+    }
+
+    #[test]
+    fn firmware_is_named_to_a_tagged_phone_that_is_known_and_to_nobody_else() {
+        let (shelf, _served) = led();
+        let (desk, stranger) = ("198.51.100.1", "198.51.100.2");
+        check(&shelf, desk, "OS79XX.TXT", "missing");
+        check(&shelf, desk, "SEP0018B9000001.cnf.xml", "missing");
+        check(&shelf, desk, "XMLDefault.cnf.xml", "missing");
+        check(&shelf, desk, "OS79XX.TXT", "file");
+        check(&shelf, stranger, "SEP0018B9000009.cnf.xml", "missing");
+        check(&shelf, stranger, "OS79XX.TXT", "missing");
+        // Of the second phone nothing is known.
+        check(&shelf, "198.51.100.3", "SEP0018B9000002.cnf", "missing");
+        check(&shelf, "198.51.100.3", "OS79XX.TXT", "missing");
+        // Somebody else was heard of behind the same address: it may be he who asks.
+        check(&shelf, desk, "SEP0018B9000009.cnf", "missing");
+        check(&shelf, desk, "SEP0018B9000001.cnf", "missing");
+        check(&shelf, desk, "OS79XX.TXT", "missing");
+    }
+
+    #[test]
+    fn a_loader_finds_what_names_its_load_and_the_application_behind_it_its_own_file() {
+        let (shelf, _served) = led();
+        let desk = "198.51.100.1";
+        check(&shelf, desk, "SIP0018B9000002.cnf", "file");
+        for _ in 0..2 {
+            check(&shelf, desk, "CTLSEP0018B9000002.tlv", "missing");
+            check(&shelf, desk, "SEP0018B9000002.cnf.xml", "missing");
+            check(&shelf, desk, "SIP0018B9000002.cnf", "missing");
+            check(&shelf, desk, "XMLDefault.cnf.xml", "file");
+            check(&shelf, desk, "SIPDefault.cnf", "file");
+            check(&shelf, desk, "SIP0018B9000002.cnf", "file");
+        }
     }
 
     /// `give`, with the password in it or not; `missing`; `silence`.

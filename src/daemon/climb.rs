@@ -21,23 +21,25 @@ const NAMED: Duration = Duration::from_secs(600);
 /// So many addresses are remembered.
 const NAMED_MAX: usize = 4096;
 
-/// Who was heard of at which address.
+/// Who was heard of at which address; nobody, where several were.
 #[derive(Debug, Default)]
-pub(super) struct Heard(HashMap<IpAddr, (Mac, Time)>);
+pub(super) struct Heard(HashMap<IpAddr, (Option<Mac>, Time)>);
 
 impl Heard {
     fn at(&mut self, address: IpAddr, mac: Mac, now: Time) {
         if self.0.len() >= NAMED_MAX {
             self.0.retain(|_, (_, at)| now.since(*at) < NAMED);
         }
+        let other = self.0.get(&address).filter(|(_, at)| now.since(*at) < NAMED);
+        let alone = other.is_none_or(|(known, _)| *known == Some(mac));
         if self.0.len() < NAMED_MAX {
-            self.0.insert(address, (mac, now));
+            self.0.insert(address, (Some(mac).filter(|_| alone), now));
         }
     }
 
     fn who(&self, address: IpAddr, now: Time) -> Option<Mac> {
         let (mac, at) = self.0.get(&address)?;
-        (now.since(*at) < NAMED).then_some(*mac)
+        mac.filter(|_| now.since(*at) < NAMED)
     }
 }
 
@@ -52,9 +54,15 @@ impl Core {
         let address = transfer.asker.ip().to_canonical();
         let complete = transfer.outcome == Outcome::Complete;
         let ticket = transfer.ticket;
-        let named = Mac::within(name.as_bytes()).filter(|mac| offer.phones.contains_key(mac));
-        if let Some(mac) = named {
+        let within = Mac::within(name.as_bytes());
+        if let Some(mac) = within {
             self.heard.at(address, mac, now);
+        }
+        let named = within.filter(|mac| offer.phones.contains_key(mac));
+        if let Some(mac) = named {
+            if ticket.is_some_and(|ticket| complete && ticket.role == Role::Own) {
+                self.change(&offer, mac, |climb, ladder| climb.own_file(ladder, now));
+            }
             if let Some(program) = offer.sign(name, named) {
                 self.change(&offer, mac, |climb, ladder| climb.sign(ladder, program, now));
             }
@@ -118,7 +126,7 @@ impl Core {
         else {
             return;
         };
-        self.change(&offer, mac, |climb, ladder| climb.agent(ladder, major, now));
+        self.change(&offer, mac, |climb, _| climb.agent(major, now));
     }
 
     /// Changes what is known of a phone's way, and tells what came of it.

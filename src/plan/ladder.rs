@@ -112,6 +112,20 @@ impl Climb {
         }
     }
 
+    /// It fetched its own file to the end: behind the image of an application on the way, that is the one
+    /// that asks, for nothing that ran before asks for it.
+    pub fn own_file(&mut self, ladder: &Ladder, now: Time) {
+        let way = |load: &&String| **load != ladder.target && **load != ladder.loader;
+        let arrived = self.arriving.as_deref().map(str::to_owned);
+        let release = arrived.as_ref().filter(way).and_then(|load| release_of(load));
+        let before = self.runs.filter(|runs| runs.program == Program::Sccp);
+        if let (Some(release), Some(_)) = (release, before) {
+            let signed = Some(release.major >= 5);
+            let runs = Runs { program: Program::Sip, signed, release: Some(release) };
+            (self.runs, self.arriving, self.since) = (Some(runs), None, now);
+        }
+    }
+
     /// Whether a loader asks in the place of an application that was known: it fetched that loader, or it
     /// asks again and again, and no application that takes the target by itself is known.
     fn lost(&mut self, ladder: &Ladder, runs: &Runs, now: Time) -> bool {
@@ -127,9 +141,9 @@ impl Climb {
     }
 
     /// It registered, and called itself by a name that only this major release uses.
-    pub fn agent(&mut self, ladder: &Ladder, major: u16, now: Time) {
+    pub fn agent(&mut self, major: u16, now: Time) {
         let known = self.runs.and_then(|runs| runs.release);
-        let arrived = self.arriving.as_ref().and_then(|load| release_of(ladder, load));
+        let arrived = self.arriving.as_ref().and_then(|load| release_of(load));
         let same = |release: &Release| release.major == major;
         let release = arrived.filter(same).or(known.filter(same));
         let release = release.unwrap_or(Release { major, minor: None, patch: None });
@@ -196,7 +210,7 @@ impl Climb {
 }
 
 /// The release that a load's name tells: what is behind the first `-`, or the prefix.
-fn release_of(_: &Ladder, load: &str) -> Option<Release> {
+fn release_of(load: &str) -> Option<Release> {
     Release::read(load.split_once('-')?.1)
 }
 
@@ -303,6 +317,9 @@ impl Offer {
 
     /// The program that this name is a sign of, for a phone; with no phone, for any.
     pub fn sign(&self, name: &str, mac: Option<Mac>) -> Option<Program> {
+        if self.newest.ladders.is_empty() {
+            return None;
+        }
         match mac {
             Some(mac) => self.ladder(self.phones.get(&mac)?)?.sign(name, Some(mac)),
             None => self.newest.ladders.iter().find_map(|ladder| ladder.sign(name, None)),

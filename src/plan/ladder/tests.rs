@@ -115,7 +115,7 @@ impl Way {
     }
 
     fn registers(&mut self, major: u16) -> &mut Self {
-        self.climb(|climb, ladder, now| climb.agent(ladder, major, now))
+        self.climb(|climb, _, now| climb.agent(major, now))
     }
 
     /// What `OS79XX.TXT`, `XMLDefault.cnf.xml` and the own file name: to the application, and to a
@@ -157,6 +157,17 @@ fn from_the_box_to_the_target() {
     // It starts through its loader ever after.
     way.asks("CTLSEP0018B9000001.tlv").check("P0S3 P0S3 P0S3", "P0S3 P0S3 P0S3");
     assert_eq!(way.offer.wanted(way.part(), Some(&way.seen)), Some(digest(TARGET)));
+}
+
+#[test]
+fn the_own_file_tells_that_an_application_on_the_way_runs() {
+    let own = |climb: &mut Climb, ladder: &Ladder, now| climb.own_file(ladder, now);
+    let mut way = Way::new("");
+    way.asks("SEP0018B9000001.cnf").climb(own).check("P0S3 - plain", "- P0S3 -");
+    way.fetches("P0S3-05-3-00.bin").climb(own).check("P003 - P003", "P003 - P003");
+    // An application asks for it before and after: that tells nothing.
+    let mut other = Way::new("");
+    other.registers(4).fetches("P0S3-05-3-00.bin").climb(own).check("P0S3 - P0S3", "P0S3 - P0S3");
 }
 
 #[test]
