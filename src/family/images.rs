@@ -149,8 +149,7 @@ fn lists(text: &[u8]) -> Lists {
     let lines = text.split(|b| matches!(b, b'\n' | b'\r' | 0));
     for line in lines.filter_map(|line| std::str::from_utf8(line.trim_ascii()).ok()) {
         if let Some(version) = line.strip_prefix("LA_VERSION=") {
-            lists.version =
-                Some(version.chars().filter(|c| c.is_ascii_graphic()).take(64).collect());
+            lists.version = Some(version.chars().filter(char::is_ascii_graphic).take(64).collect());
         } else if plain(line) && line.contains('.') && lists.images.len() < 16 {
             lists.images.push(line.to_owned());
         }

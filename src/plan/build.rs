@@ -17,6 +17,9 @@ use crate::model::phone::Phone;
 /// A phone's files, or why there are none; either with what is to be said.
 pub type Rendered = Result<(Vec<Variant>, Vec<Diagnostic>), Vec<Diagnostic>>;
 
+/// The way of a family's phones to a load; none for a family without a ladder.
+pub type MakeLadder<'a> = dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic> + 'a;
+
 /// What a generation is made of.
 pub struct Inputs<'a> {
     /// The phones that can be made.
@@ -34,7 +37,7 @@ pub struct Inputs<'a> {
     /// The site key.
     pub key: &'a Key,
     /// Makes the way of a family's phones to a load.
-    pub ladder: &'a dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic>,
+    pub ladder: &'a MakeLadder<'a>,
 }
 
 /// What was made.
@@ -134,7 +137,7 @@ pub fn build(
 /// One way for each load that phones of a family shall run.
 fn ladders(
     generation: &Generation,
-    make: &dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic>,
+    make: &MakeLadder<'_>,
     said: &mut Vec<Diagnostic>,
 ) -> Vec<Ladder> {
     let parts = generation.phones.values();

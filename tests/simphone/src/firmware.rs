@@ -202,7 +202,7 @@ impl Core {
         let text = String::from_utf8_lossy(&bytes);
         let load = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text);
         if load.is_empty() || load.contains(['\n', '\r', ' ', '.', '/']) {
-            return Some(self.dead(format!("OS79XX.TXT holds {text:?}")));
+            return Some(self.dead(&format!("OS79XX.TXT holds {text:?}")));
         }
         self.take_image(load).await
     }
@@ -230,10 +230,10 @@ impl Core {
         let Some(mut installed) = self.installed.clone() else { return Booted::Stuck };
         let (from, to) = (installed.major(), major(&load));
         if (!installed.signed() && to > 5) || (installed.signed() && to < 5) {
-            return self.dead(format!("{} was overwritten by {load}", installed.app));
+            return self.dead(&format!("{} was overwritten by {load}", installed.app));
         }
         if from == 6 && to == 7 && installed.loader.is_none() {
-            return self.dead("6.3 loops with 7.2".into());
+            return self.dead("6.3 loops with 7.2");
         }
         sleep(self.config.timing.flash).await;
         if !self.shared.faults().flash_fails {
@@ -278,7 +278,7 @@ impl Core {
         self.shared.change(|state| state.installed = Some(installed));
     }
 
-    fn dead(&mut self, text: String) -> Booted {
+    fn dead(&mut self, text: &str) -> Booted {
         self.shared.tell(Event::Trouble { text: format!("dead: {text}") });
         Booted::Stuck
     }
