@@ -248,6 +248,18 @@ pub struct Status {
     /// What is open to unknown askers.
     #[serde(default)]
     pub opened: Vec<Opened>,
+    /// The phones that were taken off the firmware ladder.
+    #[serde(default)]
+    pub off_ladder: Vec<OffLadder>,
+}
+
+/// A phone that was taken off the firmware ladder.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OffLadder {
+    /// The phone.
+    pub mac: Mac,
+    /// Why.
+    pub why: String,
 }
 
 /// A diagnostic on its way to a person.

@@ -83,6 +83,7 @@ impl Core {
             phones.sort_by_key(|phone| phone.mac);
         }
         let alerts = self.alerts(&mut phones, word.is_none());
+        let off_ladder = phones.iter().filter_map(|phone| self.off_ladder(phone.mac)).collect();
         let look = self.look.as_ref();
         let newest = &self.offer.newest;
         Answer::Status(Box::new(Status {
@@ -97,6 +98,7 @@ impl Core {
             unknown: self.unknown(),
             alerts,
             opened: self.access.all_open(),
+            off_ladder,
         }))
     }
 

@@ -4,7 +4,7 @@ use super::core::Core;
 use crate::base::Mac;
 use crate::control::{
     Answer, ErrorKind, Firmware, FirmwareImage, FirmwareLoad, FirmwarePhone, FirmwareStep,
-    FirmwareWay,
+    FirmwareWay, OffLadder,
 };
 use crate::family::images::{Images, Odd};
 use crate::family::ladder::{Ladder, Rung};
@@ -58,7 +58,8 @@ impl Core {
     pub(super) fn firmware_in_words(&self, part: &PhonePart) -> Option<String> {
         let stands = stands(&self.offer, part, self.observed.phones.get(&part.mac))?;
         if let Some(why) = stands.off {
-            return Some(format!("off the firmware ladder: {why}; handset firmware retry"));
+            let mac = part.mac;
+            return Some(format!("off the firmware ladder: {why}; handset firmware retry {mac}"));
         }
         let runs = stands.runs?;
         match (stands.stays, stands.next) {
@@ -68,6 +69,12 @@ impl Core {
             }
             (None, None) => None,
         }
+    }
+
+    /// Why a phone is off the ladder, if it is.
+    pub(super) fn off_ladder(&self, mac: Mac) -> Option<OffLadder> {
+        let climb = self.observed.phones.get(&mac)?.climb.as_ref()?;
+        Some(OffLadder { mac, why: climb.off.clone()? })
     }
 
     /// Puts phones back onto the ladder.

@@ -69,7 +69,7 @@ async fn arrives(site: &Site, phone: &Phone) {
         app == Some(TARGET) && state.all_registered()
     };
     if let Err(why) = phone.wait(WAY, there).await {
-        panic!("{why}\n{}\n{}", site.handset_ok(&["firmware"]), site.log());
+        panic!("{why}\n{:?}\n{}", site.handset(&["firmware"]), site.log());
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_loader_without_an_application_gets_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_image_missing_a_phone_stays_and_it_is_said() {
     let some: Vec<&str> = ALL.into_iter().filter(|name| !name.starts_with("P0S3-05")).collect();
-    let site = site(&phones(1), &some).await;
+    let mut site = site(&phones(1), &some).await;
     let desk = switch_on(&site, 1, simphone::Firmware::factory()).await;
     let said = |site: &Site| site.phone(1).detail.unwrap_or_default();
     site.until("status says so", SOON, |site| said(site).contains("not sent to the next step"))
@@ -140,6 +140,12 @@ async fn with_an_image_missing_a_phone_stays_and_it_is_said() {
     let requests = desk.state().requests["OS79XX.TXT"];
     desk.wait(SOON, |state| state.requests["OS79XX.TXT"] >= requests + 3).await.unwrap();
     assert_eq!((fetched(&desk), app(&desk)), (Vec::new(), "P00303020214".into()));
+
+    // Nothing of it is lost with the daemon.
+    site.kill();
+    site.run_with("info").await;
+    site.until("it still says so", SOON, |site| said(site).contains("`.bin` image of P0S3-…5.3"))
+        .await;
 
     // A copy that is cut short does not count either; a whole one does.
     let image = simphone::image("P0S3-05-3-00.bin");
@@ -162,6 +168,8 @@ async fn a_phone_that_does_not_keep_an_image_is_taken_off_and_can_be_put_back() 
     assert_eq!(out.status.code(), Some(1));
     let detail = site.phone(1).detail.unwrap();
     assert!(detail.contains("handset firmware retry"), "{detail}");
+    let alerts = site.handset_ok(&["status", "--alerts"]);
+    assert!(alerts.contains("ALERT: 00:18:b9:00:00:01 is off the firmware ladder"), "{alerts}");
     let tries = fetched(&desk).len();
     let requests = desk.state().requests["OS79XX.TXT"];
     desk.wait(SOON, |state| state.requests["OS79XX.TXT"] >= requests + 3).await.unwrap();
@@ -169,6 +177,23 @@ async fn a_phone_that_does_not_keep_an_image_is_taken_off_and_can_be_put_back() 
 
     desk.set_faults(|faults| faults.flash_fails = false);
     site.handset_ok(&["firmware", "retry", "101"]);
+    arrives(&site, &desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_stalls_is_no_step_and_the_next_one_is() {
+    let site = site(&phones(1), &ALL).await;
+    let mut config = site.phone_config(1);
+    config.installed = Some(simphone::Firmware::factory());
+    config.timing.loader_pause = Duration::from_secs(1);
+    config.timing.stall = Duration::from_millis(300);
+    let desk = simphone::spawn(config).await;
+    desk.set_faults(|faults| faults.stall_images = true);
+    let stalled =
+        |event: &Event| matches!(event, Event::Stalled { file } if file.ends_with(".bin"));
+    desk.wait_event(0, SOON, stalled).await.unwrap();
+    assert_eq!(fetched(&desk), Vec::<String>::new());
+    desk.set_faults(|faults| faults.stall_images = false);
     arrives(&site, &desk).await;
 }
 
