@@ -18,8 +18,8 @@ pub struct Whereabouts {
     pub proved: Option<(IpAddr, Time)>,
     /// It was told to look and has not looked yet.
     pub told: bool,
-    /// Which of its files it is given.
-    pub choice: Choice,
+    /// Which of its files it is given; none for one of which nothing is known that decides it.
+    pub choice: Option<Choice>,
 }
 
 /// All phones' whereabouts, from both sides.
@@ -92,7 +92,7 @@ impl Askers {
 
     /// Which of its files a phone is given.
     pub fn choice(&self, mac: Mac) -> Option<Choice> {
-        self.read().phones.get(&mac).map(|phone| phone.choice)
+        self.read().phones.get(&mac)?.choice
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {

@@ -269,7 +269,7 @@ mod tests {
         let seen = Seen { climb: Some(Box::new(climb)), ..Seen::default() };
         let choice = offer.choice(&offer.phones[&mac], Some(&seen));
         let askers = Arc::new(Askers::default());
-        askers.set(mac, Whereabouts { choice, ..Whereabouts::default() });
+        askers.set(mac, Whereabouts { choice: Some(choice), ..Whereabouts::default() });
         let access = Arc::new(Access::new(|_| Place::Beyond));
         access.set(GuardMode::Lenient, &[]);
         let (sender, receiver) =

@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::generation::{Generation, LinePart, PhonePart};
 use super::observed::Visible;
-use crate::base::{Body, Diagnostic, Digest, Key, Mac};
+use crate::base::{Body, Diagnostic, Digest, FileName, Key, Mac};
 use crate::family::ladder::Ladder;
-use crate::family::{Artifact, Step, Variant};
+use crate::family::{Artifact, Audience, Step, Variant};
 use crate::model::peer::Peer;
 use crate::model::phone::Phone;
 
@@ -78,6 +78,8 @@ struct Common {
     /// By model, profile, step and number of the file.
     texts: HashMap<(Arc<str>, Option<String>, Step, usize), Body>,
     words: BTreeSet<Arc<str>>,
+    /// Names that files of all phones have.
+    names: BTreeSet<FileName>,
 }
 
 impl Cache {
@@ -213,6 +215,7 @@ impl Common {
     fn share(&mut self, phone: &Phone, variants: Vec<Variant>) -> Vec<Variant> {
         let model = self.word(&phone.model);
         let mut share = |step: &Step, number: usize, artifact: Artifact| {
+            let name = common_name(&mut self.names, &artifact);
             let key = (model.clone(), phone.profile.clone(), step.clone(), number);
             let body = match self.texts.get(&key) {
                 Some(text) => artifact.body.like(text),
@@ -221,7 +224,7 @@ impl Common {
             if body.parts().1.is_empty() {
                 self.texts.insert(key, body.clone());
             }
-            Artifact { body, ..artifact }
+            Artifact { name, body, ..artifact }
         };
         let each = |variant: Variant| {
             let files = variant.artifacts.into_iter().enumerate();
@@ -230,6 +233,18 @@ impl Common {
         };
         variants.into_iter().map(each).collect()
     }
+}
+
+/// The name of a file, held once where phones have it in common.
+fn common_name(names: &mut BTreeSet<FileName>, artifact: &Artifact) -> FileName {
+    if artifact.audience == Audience::Phone {
+        return artifact.name.clone();
+    }
+    if let Some(known) = names.get(&artifact.name) {
+        return known.clone();
+    }
+    names.insert(artifact.name.clone());
+    artifact.name.clone()
 }
 
 fn shared_with(previous: &Generation, part: PhonePart) -> Arc<PhonePart> {
