@@ -111,6 +111,10 @@ impl Core {
         };
         let seen = self.observed.phones.get(&mac);
         let climb = seen.and_then(|seen| seen.climb.as_ref());
+        // What is known of a phone that needs no step is enough.
+        if climb.is_none() && seen.is_some_and(|seen| seen.signed) {
+            return;
+        }
         let since = climb.map_or(Time(0), |climb| climb.since);
         let told = part.peers().find_map(|peer| {
             let peer = self.observed.peers.get(peer)?;
@@ -121,11 +125,7 @@ impl Core {
         });
         let family = self.families.get(&part.family);
         let major = told.and_then(|agent| family?.user_agent(agent)?.sip);
-        // What is known of a phone that needs no step is enough.
-        let Some(major) = major.filter(|_| climb.is_some() || !seen.is_some_and(|s| s.signed))
-        else {
-            return;
-        };
+        let Some(major) = major else { return };
         self.change(&offer, mac, |climb, _| climb.agent(major, now));
     }
 
