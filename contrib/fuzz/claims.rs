@@ -165,6 +165,7 @@ fn wish(tag: &Tag) -> Wish {
         line: tag.line.as_ref().map(|line| line.value),
         label: text(&tag.label),
         profile: text(&tag.profile),
+        firmware: text(&tag.firmware),
     }
 }
 
@@ -188,6 +189,7 @@ pub fn editor(data: &[u8]) {
         line: Some(2),
         label: Some("\"Mü\\ller\" =1".to_owned()),
         profile: None,
+        firmware: None,
     };
     let (conf, sources) = read(&mut one(data), Age::default());
     if conf.status != Status::Ok {

@@ -37,6 +37,8 @@ pub enum Command {
     Open(super::open::Open),
     /// Take that back
     Close(super::open::Close),
+    /// Show the firmware: images, what each phone runs and is told next, who is off the ladder
+    Firmware(super::firmware::Firmware),
     /// Check the configuration without touching anything
     Check(Check),
     /// Print the files of a phone, secrets masked

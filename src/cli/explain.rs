@@ -81,6 +81,7 @@ fn table(
         timezone: &basis.timezone,
         key: &basis.key,
         statics: &reading.statics,
+        images: &reading.images,
     };
     let keys = Context::new(family, &around).explain(phone).map_err(|trouble| trouble.message)?;
     let row = |e: &Explained| vec![e.key.clone(), shown(e), origin(reading, phone, e.origin)];

@@ -8,6 +8,7 @@ mod daemon;
 mod diff;
 mod explain;
 mod explain_code;
+mod firmware;
 mod open;
 mod output;
 mod render;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Open(options) => open::open(&args, options),
         Command::Close(options) => open::close(&args, options),
         Command::Diff(options) => diff::run(&args, options),
+        Command::Firmware(options) => firmware::run(&args, options),
         Command::Check(options) => check::run(&args, options),
         Command::Render(options) => render::run(&args, options),
         Command::Tag(options) => with_sources(&args, |tops, etc| tag::tag(tops, etc, options)),

@@ -96,6 +96,10 @@ fn print(status: &Status, options: &Options) -> String {
 /// What was refused, who waits for the operator, and what is open.
 fn guarded(status: &Status) -> String {
     let mut lines: Vec<String> = status.alerts.iter().map(refusal).collect();
+    lines.extend(status.off_ladder.iter().map(|phone| {
+        let (mac, why) = (phone.mac, &phone.why);
+        format!("ALERT: {mac} is off the firmware ladder: {why}; handset firmware retry {mac}")
+    }));
     if !status.opened.is_empty() {
         lines.push(super::open::list(&status.opened));
     }

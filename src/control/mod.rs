@@ -81,6 +81,14 @@ pub enum Ask {
     },
     /// Who asks and has no tag. Answered with [`Answer::Unknown`].
     Unknown,
+    /// The firmware: images, phones, who is off the ladder. Answered with [`Answer::Firmware`].
+    Firmware,
+    /// Put a phone back onto the firmware ladder, or all that are off it. Answered with
+    /// [`Answer::Done`].
+    FirmwareRetry {
+        /// A word as in [`Ask::Status`]; none for all.
+        phone: Option<String>,
+    },
 }
 
 /// One answer line.
@@ -109,6 +117,8 @@ pub enum Answer {
     Trace(Vec<TraceLine>),
     /// Who asks and has no tag.
     Unknown(Vec<UnknownPhone>),
+    /// The firmware.
+    Firmware(Box<Firmware>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -253,6 +263,18 @@ pub struct Status {
     /// What is open to unknown askers.
     #[serde(default)]
     pub opened: Vec<Opened>,
+    /// The phones that were taken off the firmware ladder.
+    #[serde(default)]
+    pub off_ladder: Vec<OffLadder>,
+}
+
+/// A phone that was taken off the firmware ladder.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OffLadder {
+    /// The phone.
+    pub mac: Mac,
+    /// Why.
+    pub why: String,
 }
 
 /// A diagnostic on its way to a person.
@@ -392,4 +414,82 @@ pub struct UnknownPhone {
     pub near: Option<String>,
     /// What to write behind a section of sip.conf.
     pub tag: String,
+}
+
+/// The firmware of a site. This is the object of `handset firmware --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Firmware {
+    /// The loads that lie in the static root, whole or not.
+    pub loads: Vec<FirmwareLoad>,
+    /// Every image there.
+    pub images: Vec<FirmwareImage>,
+    /// The ways to the loads that phones shall run.
+    pub ways: Vec<FirmwareWay>,
+    /// The phones, by MAC.
+    pub phones: Vec<FirmwarePhone>,
+}
+
+/// A load with a list of its images.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirmwareLoad {
+    /// Its name.
+    pub load: String,
+    /// The images that are missing.
+    pub missing: Vec<String>,
+}
+
+/// One image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirmwareImage {
+    /// The name of the file.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// It carries a signature; whether that is genuine only the phone can tell.
+    pub signed: bool,
+    /// What looks wrong.
+    pub odd: Vec<String>,
+}
+
+/// The way to one load.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirmwareWay {
+    /// The family.
+    pub family: String,
+    /// The load at the end.
+    pub target: String,
+    /// Its steps.
+    pub steps: Vec<FirmwareStep>,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirmwareStep {
+    /// What a phone runs that stands there.
+    pub at: String,
+    /// What it is told; null when there is no such load.
+    pub load: Option<String>,
+    /// Why no phone is sent on from here; empty when all is there.
+    pub missing: Vec<String>,
+}
+
+/// The firmware of one phone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirmwarePhone {
+    /// The phone.
+    pub mac: Mac,
+    /// Its first line's peer.
+    pub peer: String,
+    /// Its model.
+    pub model: String,
+    /// What it was seen to run; null when that is not known.
+    pub runs: Option<String>,
+    /// The load that it shall run; null when none is set, or not all of it is there.
+    pub target: Option<String>,
+    /// The load that it is told next; null when it needs none.
+    pub next: Option<String>,
+    /// It was taken off the ladder.
+    pub off: bool,
+    /// Why it is off, or stays where it is.
+    pub detail: Option<String>,
 }

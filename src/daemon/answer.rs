@@ -33,6 +33,8 @@ impl Core {
             Ask::Opened => Answer::Opened(self.access.all_open()),
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),
+            Ask::Firmware => self.firmware(),
+            Ask::FirmwareRetry { phone } => self.firmware_retry(phone.as_deref()),
             Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
             Ask::Unknown => Answer::Unknown(self.unknown_phones()),
             Ask::Trace { phones, since, follow } => match self.trace(&phones, since, follow, now) {
@@ -90,6 +92,7 @@ impl Core {
             phones.sort_by_key(|phone| phone.mac);
         }
         let alerts = self.alerts(&mut phones, word.is_none());
+        let off_ladder = phones.iter().filter_map(|phone| self.off_ladder(phone.mac)).collect();
         let look = self.look.as_ref();
         let newest = &self.offer.newest;
         Answer::Status(Box::new(Status {
@@ -104,6 +107,7 @@ impl Core {
             unknown: self.unknown(),
             alerts,
             opened: self.access.all_open(),
+            off_ladder,
         }))
     }
 
@@ -187,7 +191,11 @@ impl Core {
         let detail = match held {
             Some(why) => format!("its last good files are served: {why}"),
             None if waits => "its new files wait until Asterisk has loaded its credentials".into(),
-            None => stand.detail,
+            None => match self.firmware_in_words(part) {
+                Some(words) if stand.detail.is_empty() => words,
+                Some(words) => format!("{}; {words}", stand.detail),
+                None => stand.detail,
+            },
         };
         Some(PhoneStatus {
             mac,

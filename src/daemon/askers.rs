@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use crate::base::{Mac, Time};
+use crate::plan::ladder::Choice;
 
 /// What is known of one phone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,8 +18,8 @@ pub struct Whereabouts {
     pub proved: Option<(IpAddr, Time)>,
     /// It was told to look and has not looked yet.
     pub told: bool,
-    /// It is proved to run signed SIP firmware.
-    pub signed: bool,
+    /// Which of its files it is given; none for one of which nothing is known that decides it.
+    pub choice: Option<Choice>,
 }
 
 /// All phones' whereabouts, from both sides.
@@ -89,9 +90,9 @@ impl Askers {
         self.read().at.get(&address).is_some_and(|all| all.len() > 1)
     }
 
-    /// Whether a phone is proved to run signed SIP firmware.
-    pub fn signed(&self, mac: Mac) -> bool {
-        self.read().phones.get(&mac).is_some_and(|phone| phone.signed)
+    /// Which of its files a phone is given.
+    pub fn choice(&self, mac: Mac) -> Option<Choice> {
+        self.read().phones.get(&mac)?.choice
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {

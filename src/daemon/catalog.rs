@@ -15,7 +15,8 @@ use super::event::Ticket;
 use super::root::Root;
 use super::serve::{Catalog, Found};
 use crate::base::{FileName, Mac};
-use crate::family::{Artifact, Role, Variant};
+use crate::family::ladder::Program;
+use crate::family::{Artifact, Role};
 use crate::plan::offer::{Offer, Owner};
 
 /// What the file services read.
@@ -40,8 +41,27 @@ const NAMED_MAX: usize = 65_536;
 /// Answers from the newest snapshot.
 pub struct Shelf {
     served: watch::Receiver<Served>,
-    named: Mutex<HashMap<IpAddr, (Mac, Instant)>>,
+    named: Mutex<HashMap<IpAddr, Named>>,
     root: Root,
+}
+
+/// What was asked for from an address a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    mac: Mac,
+    at: Instant,
+    /// Names with other MACs came from there, too.
+    mixed: bool,
+    /// It was a universal loader that asked, and no application has asked since.
+    hunting: bool,
+}
+
+/// Who asks for a file that depends on it.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    mac: Mac,
+    /// Sure enough to name firmware to: no other phone was heard of at this address.
+    sure: bool,
 }
 
 impl Shelf {
@@ -50,27 +70,68 @@ impl Shelf {
         Self { served, named: Mutex::default(), root: Root::default() }
     }
 
-    fn remember(&self, address: IpAddr, mac: Mac) {
+    fn remember(&self, address: IpAddr, mac: Mac, sign: Option<Program>) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.len() >= NAMED_MAX {
-            named.retain(|_, (_, at)| at.elapsed() < NAMED);
+            named.retain(|_, named| named.at.elapsed() < NAMED);
         }
         if named.len() < NAMED_MAX {
-            named.insert(address, (mac, Instant::now()));
+            let old = named.get(&address).filter(|old| old.at.elapsed() < NAMED);
+            let mixed = old.is_some_and(|old| old.mixed || old.mac != mac);
+            let still = old.is_some_and(|old| old.mac == mac && old.hunting);
+            let hunting = sign.map_or(still, |program| program == Program::Loader);
+            named.insert(address, Named { mac, at: Instant::now(), mixed, hunting });
         }
     }
 
-    fn named(&self, address: IpAddr) -> Option<Mac> {
+    fn named(&self, address: IpAddr) -> Option<Named> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.get(&address).filter(|(_, at)| at.elapsed() < NAMED).map(|(mac, _)| *mac)
+        named.get(&address).filter(|named| named.at.elapsed() < NAMED).copied()
+    }
+
+    /// An application asked: the loader's search is over.
+    fn found(&self, address: IpAddr) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(named) = named.get_mut(&address) {
+            named.hunting = false;
+        }
     }
 
     /// Who asks for a file that depends on it. The neighbour table is believed, then the registrations
     /// at this address, then the name asked for a moment ago.
-    fn asker(&self, served: &Served, address: IpAddr) -> Option<Mac> {
+    fn asker(&self, served: &Served, address: IpAddr) -> Option<Asker> {
         let neighbour = served.access.neighbour(address);
         let known = neighbour.filter(|mac| served.offer.phones.contains_key(mac));
-        known.or_else(|| served.askers.only(address)).or_else(|| self.named(address))
+        let known = known.or_else(|| served.askers.only(address));
+        known.map(|mac| Asker { mac, sure: true }).or_else(|| {
+            self.named(address).map(|named| Asker { mac: named.mac, sure: !named.mixed })
+        })
+    }
+
+    /// A phone's own file, or its variant of a name; one with a secret only for an asker that the guard
+    /// lets pass, one that names firmware only for one that is surely this phone.
+    fn own(&self, served: &Served, address: IpAddr, asker: Asker, name: &FileName) -> Found {
+        let mac = asker.mac;
+        let Some(part) = served.offer.phones.get(&mac) else { return Found::Missing };
+        let hunting = self.named(address).is_some_and(|named| named.hunting && named.mac == mac);
+        let choice = served.askers.choice(mac);
+        let choice = choice.unwrap_or_else(|| served.offer.choice(part, None));
+        let given = if hunting { choice.hunting } else { choice.usual };
+        let Some(file) = part.file(given, served.offer.ladder(part), name) else {
+            return Found::Missing;
+        };
+        let pass = match file.secret {
+            true => served.access.pass(mac, address, &served.askers),
+            false => Pass::Give,
+        };
+        match pass {
+            Pass::Give if file.role == Role::Firmware && !asker.sure => Found::Missing,
+            Pass::Give => {
+                let ticket = Ticket { mac: Some(mac), role: file.role, digest: file.digest };
+                Found::Body { bytes: file.bytes, ticket }
+            }
+            Pass::Hide | Pass::Ignore => refused(pass),
+        }
     }
 
     /// What a name stands for, from `address`.
@@ -80,12 +141,13 @@ impl Shelf {
                 served.offer.shared(index).map_or(Found::Missing, |artifact| {
                     // Who takes a file that applies at once is worth knowing; the others are not.
                     let live = artifact.role == Role::Live;
-                    body(artifact, live.then(|| self.asker(served, address)).flatten(), None)
+                    let asker = live.then(|| self.asker(served, address)).flatten();
+                    body(artifact, asker.map(|asker| asker.mac))
                 })
             }
-            Some(Owner::Phone(mac)) => own(served, address, mac, name),
+            Some(Owner::Phone(mac)) => self.own(served, address, Asker { mac, sure: true }, name),
             Some(Owner::Asker) => match self.asker(served, address) {
-                Some(mac) => own(served, address, mac, name),
+                Some(asker) => self.own(served, address, asker, name),
                 None => Found::Missing,
             },
             None => {
@@ -101,11 +163,16 @@ impl Catalog for Shelf {
     fn find(&self, asker: SocketAddr, name: &[u8]) -> Found {
         let address = asker.ip().to_canonical();
         let mac = Mac::within(name);
-        if let Some(mac) = mac {
-            self.remember(address, mac);
-        }
-        let Ok(name) = FileName::requested(name) else { return Found::Missing };
+        let requested = FileName::requested(name);
         let served = self.served.borrow().clone();
+        let asked = requested.as_ref().map_or("", |name| name.as_str());
+        let sign = served.offer.sign(asked, mac);
+        match mac {
+            Some(mac) => self.remember(address, mac, sign),
+            None if sign.is_some() => self.found(address),
+            None => {}
+        }
+        let Ok(name) = requested else { return Found::Missing };
         let found = self.look(&served, address, &name);
         match (mac, &found) {
             // What is somebody's was judged already.
@@ -122,36 +189,22 @@ fn refused(pass: Pass) -> Found {
     if pass == Pass::Ignore { Found::Ignored } else { Found::Missing }
 }
 
-/// A phone's own file; one with a secret only for an asker that the guard lets pass.
-fn own(served: &Served, address: IpAddr, mac: Mac, name: &FileName) -> Found {
-    let variant = served.offer.phones.get(&mac).and_then(|p| p.chosen(served.askers.signed(mac)));
-    let found = variant.and_then(|v| Some((v, v.artifacts.iter().find(|a| a.name == *name)?)));
-    let Some((variant, artifact)) = found else { return Found::Missing };
-    let pass = match artifact.secret {
-        true => served.access.pass(mac, address, &served.askers),
-        false => Pass::Give,
-    };
-    match pass {
-        Pass::Give => body(artifact, Some(mac), Some(variant)),
-        Pass::Hide | Pass::Ignore => refused(pass),
-    }
-}
-
-fn body(artifact: &Artifact, mac: Option<Mac>, variant: Option<&Variant>) -> Found {
-    let digest = match (artifact.role, variant) {
-        (Role::Own | Role::Sync, Some(variant)) => variant.token,
-        _ => artifact.digest,
-    };
-    Found::Body { bytes: artifact.bytes(), ticket: Ticket { mac, role: artifact.role, digest } }
+fn body(artifact: &Artifact, mac: Option<Mac>) -> Found {
+    let ticket = Ticket { mac, role: artifact.role, digest: artifact.digest };
+    Found::Body { bytes: artifact.bytes(), ticket }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Time;
+    use crate::daemon::askers::Whereabouts;
     use crate::daemon::look::Source;
     use crate::daemon::neighbours::Place;
     use crate::daemon::store::Decided;
+    use crate::model::site::GuardMode;
+    use crate::plan::ladder::Climb;
+    use crate::plan::observed::Seen;
     use crate::plan::offer::offer;
 
     const CONF: &str = "[general]\nserver_address=192.0.2.250\ntimezone=Europe/Berlin\n\
@@ -179,6 +232,77 @@ mod tests {
         };
         let (sender, receiver) = watch::channel(served);
         (Shelf::new(receiver), sender)
+    }
+
+    /// With a static root that has all images, and `firmware` set; one phone was seen in SCCP.
+    fn led() -> (Shelf, watch::Sender<Served>) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().display();
+        let conf = format!("{CONF}[tftp]\nroot={root}\n[cisco-79x0]\nfirmware=P0S3-8-11-00\n");
+        std::fs::write(dir.path().join("handset.conf"), conf).unwrap();
+        std::fs::write(dir.path().join("sip.conf"), PEERS).unwrap();
+        let header = [1, 0, 2, 1, 0, 2, 0, 2, 0, 10];
+        for (name, size) in [
+            ("P0S3-05-3-00.bin", 600_000),
+            ("P003-8-11-00.sbn", 130_000),
+            ("P0S3-8-11-00.sb2", 700_000),
+        ] {
+            let mut image = if name.ends_with("bin") { Vec::new() } else { header.to_vec() };
+            image.resize(size, 7);
+            std::fs::write(dir.path().join(name), image).unwrap();
+        }
+        let list = b"P003-8-11-00.sbn\nP0S3-8-11-00.sb2\nLA_VERSION=1\n";
+        let list = [&header[..], list].concat();
+        std::fs::write(dir.path().join("P0S3-8-11-00.loads"), list).unwrap();
+        let mut source = Source::new(dir.path().join("handset.conf"));
+        let (look, _) = source.look(&Arc::default(), &Decided::default(), None, Time(0));
+        let offer = Arc::new(offer(&look.built, None, true));
+        let mac = Mac::new([0, 0x18, 0xb9, 0, 0, 1]).unwrap();
+        let mut climb = Climb::default();
+        climb.sign(&offer.newest.ladders[0], Program::Sccp, Time(1));
+        let seen = Seen { climb: Some(Box::new(climb)), ..Seen::default() };
+        let choice = offer.choice(&offer.phones[&mac], Some(&seen));
+        let askers = Arc::new(Askers::default());
+        askers.set(mac, Whereabouts { choice: Some(choice), ..Whereabouts::default() });
+        let access = Arc::new(Access::new(|_| Place::Beyond));
+        access.set(GuardMode::Lenient, &[]);
+        let (sender, receiver) =
+            watch::channel(Served { offer, askers, access, ..Served::default() });
+        (Shelf::new(receiver), sender)
+    }
+
+    #[test]
+    fn firmware_is_named_to_a_tagged_phone_that_is_known_and_to_nobody_else() {
+        let (shelf, _served) = led();
+        let (desk, stranger) = ("198.51.100.1", "198.51.100.2");
+        check(&shelf, desk, "OS79XX.TXT", "missing");
+        check(&shelf, desk, "SEP0018B9000001.cnf.xml", "missing");
+        check(&shelf, desk, "XMLDefault.cnf.xml", "missing");
+        check(&shelf, desk, "OS79XX.TXT", "file");
+        check(&shelf, stranger, "SEP0018B9000009.cnf.xml", "missing");
+        check(&shelf, stranger, "OS79XX.TXT", "missing");
+        // Of the second phone nothing is known.
+        check(&shelf, "198.51.100.3", "SEP0018B9000002.cnf", "missing");
+        check(&shelf, "198.51.100.3", "OS79XX.TXT", "missing");
+        // Somebody else was heard of behind the same address: it may be he who asks.
+        check(&shelf, desk, "SEP0018B9000009.cnf", "missing");
+        check(&shelf, desk, "SEP0018B9000001.cnf", "missing");
+        check(&shelf, desk, "OS79XX.TXT", "missing");
+    }
+
+    #[test]
+    fn a_loader_finds_what_names_its_load_and_the_application_behind_it_its_own_file() {
+        let (shelf, _served) = led();
+        let desk = "198.51.100.1";
+        check(&shelf, desk, "SIP0018B9000002.cnf", "file");
+        for _ in 0..2 {
+            check(&shelf, desk, "CTLSEP0018B9000002.tlv", "missing");
+            check(&shelf, desk, "SEP0018B9000002.cnf.xml", "missing");
+            check(&shelf, desk, "SIP0018B9000002.cnf", "missing");
+            check(&shelf, desk, "XMLDefault.cnf.xml", "file");
+            check(&shelf, desk, "SIPDefault.cnf", "file");
+            check(&shelf, desk, "SIP0018B9000002.cnf", "file");
+        }
     }
 
     /// `give`, with the password in it or not; `missing`; `silence`.

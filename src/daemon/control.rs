@@ -124,9 +124,16 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         return Err(refuse(ErrorKind::BadRequest, text));
     }
     let changes = match &request.ask {
-        Ask::Status { .. } | Ask::Diff | Ask::Opened | Ask::Trace { .. } | Ask::Unknown => false,
+        Ask::Status { .. }
+        | Ask::Diff
+        | Ask::Opened
+        | Ask::Trace { .. }
+        | Ask::Unknown
+        | Ask::Firmware => false,
         Ask::Push { dry_run, .. } => !dry_run,
-        Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } => true,
+        Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
+            true
+        }
     };
     if changes && !may_change {
         let text = "only root and members of the group handset-admin may do this".into();

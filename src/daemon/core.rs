@@ -12,6 +12,7 @@ use super::access::Access;
 use super::answer::Waiter;
 use super::askers::Askers;
 use super::catalog::Served;
+use super::climb::Heard;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
@@ -73,6 +74,8 @@ pub struct Core {
     /// The phones of which something is known that the file services and the AMI session do not know.
     pub(super) stirred: BTreeSet<Mac>,
     pub(super) waiters: Vec<Waiter>,
+    /// Who asked from which address.
+    pub(super) heard: Heard,
     polled: BTreeSet<String>,
     /// Something is known that the file services and the AMI session do not know yet.
     pub(super) changed: bool,
@@ -132,6 +135,7 @@ impl Core {
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
             waiters: Vec::new(),
+            heard: Heard::default(),
             polled: BTreeSet::new(),
             changed: true,
             scanned: now,
@@ -292,6 +296,9 @@ impl Core {
         let (askers, access) = (self.askers.clone(), self.access.clone());
         self.out.served.send_replace(Served { offer: next.clone(), askers, access, root });
         let moved = changes(&old.phones, &next.phones);
+        if !Arc::ptr_eq(&old.newest.ladders, &next.newest.ladders) {
+            self.stirred.extend(next.phones.keys());
+        }
         for moved in &moved {
             self.stirred.insert(moved.mac);
             if let Some(part) = moved.old {
@@ -313,14 +320,6 @@ impl Core {
             self.follow();
         }
         self.out.export.send_replace(Some(next));
-    }
-
-    /// Where another server serves what we export, a phone is taken to run what was there first.
-    fn assume(&mut self, part: &PhonePart) {
-        if self.site.tftp.listen.is_none() {
-            let seen = self.observed.phones.entry(part.mac).or_default();
-            seen.assumed = seen.assumed.or_else(|| part.chosen(false).map(|v| v.token));
-        }
     }
 
     /// Tells the AMI session whose details matter.
@@ -362,7 +361,7 @@ impl Core {
     fn waits(&self, part: &PhonePart) -> bool {
         let seen = self.observed.phones.get(&part.mac);
         let running = seen.and_then(|s| s.running).map(|r| r.token);
-        let wanted = part.chosen(seen.is_some_and(|s| s.signed)).map(|v| v.token);
+        let wanted = self.offer.wanted(part, seen);
         running.is_none() || running != wanted
     }
 

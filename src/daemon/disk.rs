@@ -71,6 +71,11 @@ impl Disk {
         self.closure.directories.extend(pattern.parent().map(Path::to_owned));
     }
 
+    /// The reading depends on what this file is now.
+    pub(super) fn note(&mut self, path: &Path) {
+        self.stamp.note(path);
+    }
+
     /// What was asked, and how it looked just before.
     pub fn into_parts(self) -> (Closure, Stamp) {
         (self.closure, self.stamp)
@@ -114,7 +119,7 @@ fn read(path: &Path) -> io::Result<Bytes> {
 }
 
 /// Opening a FIFO would wait for its writer, opening a device may do anything.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let regular = |is: bool| match is {
         true => Ok(()),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),

@@ -12,6 +12,7 @@ use super::{decide, sitekey};
 use crate::base::{Code, Diagnostic, FileId, Level, Mac, Sources, Time};
 use crate::control::Message;
 use crate::directory::Directory;
+use crate::family::images::Images;
 use crate::family::{Library, Role};
 use crate::model::peer::Peer;
 use crate::model::site::Site;
@@ -65,6 +66,8 @@ pub struct Look {
     pub unfit: bool,
     /// The phone book.
     pub directory: Arc<Directory>,
+    /// The firmware images in the static root.
+    pub images: Arc<Images>,
     /// What is wrong.
     pub messages: Vec<Message>,
     /// The identity of sip.conf's content.
@@ -188,6 +191,7 @@ impl Source {
             self.directory(std::mem::take(&mut reading.directory), &decided, hold.is_some());
         let look = Look {
             directory,
+            images: Arc::new(std::mem::take(&mut reading.images)),
             site: Arc::new(reading.site),
             families: Arc::new(reading.families),
             built: Arc::new(built.unwrap_or_else(|| previous.clone())),

@@ -33,6 +33,7 @@ impl Core {
     }
 
     fn transfer(&mut self, transfer: &Transfer, now: Time) {
+        self.climbing(transfer, now);
         if let Some(ticket) = transfer.ticket {
             let Some(mac) = ticket.mac else { return };
             self.dirty.insert(mac);
@@ -123,6 +124,7 @@ impl Core {
     }
 
     fn prove(&mut self, mac: Mac, now: Time) {
+        self.agent(mac, now);
         let askers = self.askers.clone();
         let shared = |address: IpAddr| askers.shared(address);
         if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {

@@ -32,7 +32,9 @@ impl Core {
             whole: first.filter(|_| contacts.iter().all(|contact| *contact == first)),
             proved: seen.and_then(|s| Some((s.address?, s.running?.at))),
             told: told.is_some_and(|told| looked.is_none_or(|looked| looked < told)),
-            signed: seen.is_some_and(|s| s.signed),
+            choice: seen
+                .filter(|seen| seen.signed || seen.climb.is_some())
+                .map(|seen| self.offer.choice(part, Some(seen))),
         }
     }
 

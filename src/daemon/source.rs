@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::asterisk::{self, Asterisk};
-use super::disk::{Closure, Disk};
+use super::disk::{self, Closure, Disk};
 use super::sitekey;
 use super::stable::Stamp;
 use crate::base::{Code, Diagnostic, Key, Level, Sources, Time};
 use crate::conf::{self, Conf, Status};
 use crate::directory::{self, Directory, Listed};
+use crate::family::images::{self, Images};
 use crate::family::{self, Library, Surroundings};
 use crate::model::peer::Peer;
 use crate::model::phone::{Assembly, ModelFacts, Phone};
@@ -89,6 +91,8 @@ pub struct Reading {
     pub directory: Directory,
     /// The names in the static root.
     pub statics: BTreeSet<String>,
+    /// What is known about the firmware images there.
+    pub images: Images,
     /// Everything that is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
     /// handset.conf has an error.
@@ -144,6 +148,8 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let (statics, more) = statics(&site);
     diagnostics.extend(more);
     diagnostics.extend(logo(&site, &statics));
+    let root = site.tftp.root.as_deref();
+    let images = root.map(|root| images(root, &statics, &families, &mut disk));
     let (directory, more) = phone_book(&site, &asterisk.peers, &mut disk, &mut sources);
     diagnostics.extend(more);
     let (closure, stamp) = disk.into_parts();
@@ -156,6 +162,7 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
         phones,
         directory,
         statics,
+        images: images.unwrap_or_default(),
         diagnostics,
         site_error,
         closure,
@@ -254,6 +261,24 @@ fn statics(site: &Site) -> (BTreeSet<String>, Option<Diagnostic>) {
     }
 }
 
+/// So many images are looked into.
+const IMAGES: usize = 256;
+
+/// What the firmware images in the static root are, by their first bytes.
+fn images(root: &Path, statics: &BTreeSet<String>, families: &Library, disk: &mut Disk) -> Images {
+    let facts = || families.families.values().filter_map(|family| family.firmware.as_ref());
+    let image = |name: &&String| facts().any(|facts| facts.is_image(name));
+    let read = |name: &String| {
+        disk.note(&root.join(name));
+        let file = disk::open(&root.join(name)).ok()?;
+        let size = file.metadata().ok()?.len();
+        let mut head = Vec::new();
+        file.take(images::HEAD as u64).read_to_end(&mut head).ok()?;
+        Some((name.clone(), images::read(name, size, &head)))
+    };
+    statics.iter().filter(image).take(IMAGES).filter_map(read).collect()
+}
+
 impl Reading {
     /// Makes the generation `id` of it.
     pub fn build(
@@ -272,6 +297,7 @@ impl Reading {
             timezone,
             key,
             statics: &self.statics,
+            images: &self.images,
         };
         let mut said = Vec::new();
         let mut shared = Vec::new();
@@ -292,6 +318,10 @@ impl Reading {
             Some(context) => context.phone(phone),
             None => Err(Vec::new()),
         };
+        let ladder = |family: &str, target: &str| match contexts.get(family) {
+            Some(context) => context.ladder(target),
+            None => Ok(None),
+        };
         let event = |name: &str| {
             self.families.get(name).map(|f| f.push.event().to_owned()).unwrap_or_default()
         };
@@ -304,6 +334,7 @@ impl Reading {
             event: &event,
             realm: &self.asterisk.registrar.realm,
             key,
+            ladder: &ladder,
         };
         let mut built = build::build(id, now, inputs, previous, cache);
         built.diagnostics.extend(said);
@@ -316,8 +347,8 @@ impl Reading {
         let Basis { server, timezone, key } = basis;
         let key = sitekey::fingerprint(key);
         let text = format!(
-            "{:?}{:?}{server}{timezone}{key}{:?}",
-            self.site, self.asterisk.registrar, self.statics
+            "{:?}{:?}{server}{timezone}{key}{:?}{:?}",
+            self.site, self.asterisk.registrar, self.statics, self.images
         );
         fingerprint(&(text, self.overrides))
     }

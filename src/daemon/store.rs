@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
 use crate::base::{Digest, Mac, Time, hex};
+use crate::family::ladder::Ladder;
 use crate::plan::generation::Generation;
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Asker, Seen};
@@ -60,6 +61,9 @@ struct Manifest {
     /// What everybody gets, as a row.
     #[serde(with = "crate::base::latin1")]
     shared: Bytes,
+    /// The ways to the loads that phones shall run.
+    #[serde(default)]
+    ladders: Arc<Vec<Ladder>>,
     /// The phones whose parts it replaced: those are in [`Table::Before`].
     moved: Vec<Mac>,
     /// The texts that the replaced parts refer to.
@@ -120,11 +124,11 @@ impl Store {
         });
         for (id, bytes) in manifests {
             let Some(manifest) = read::<Manifest>(&bytes) else { continue };
-            let Manifest { made, shared, moved, texts } = manifest;
+            let Manifest { made, shared, ladders, moved, texts } = manifest;
             let texts = texts.iter().filter_map(|hash| hex::decode(hash)).collect();
             self.kept.push(Kept { id, moved, texts });
             let shared = Arc::new(self.texts.read(&shared).unwrap_or_default());
-            newest = Generation { id, made, shared, ..Generation::default() };
+            newest = Generation { id, made, shared, ladders, ..Generation::default() };
         }
         let part = |row: &[u8]| self.texts.read(row).map(Arc::new);
         newest.phones = by_phone(journal, Table::Parts, part);
@@ -176,6 +180,7 @@ impl Store {
         let manifest = Manifest {
             made: newest.made,
             shared: self.texts.write(&*newest.shared, batch),
+            ladders: newest.ladders.clone(),
             moved: moved.clone(),
             texts: texts.iter().map(|hash| hex::encode(hash)).collect(),
         };

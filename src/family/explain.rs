@@ -44,7 +44,7 @@ impl Context<'_> {
         let model = self.model(phone)?;
         let mut said = Vec::new();
         let (raw, firmware) = self.raw(phone, &mut said);
-        let pairs = self.pairs(phone, model, raw, firmware, &mut said);
+        let pairs = self.pairs(phone, model, raw, firmware.as_ref(), &mut said);
         let token = self.phone(phone).ok().and_then(|(v, _)| Some(v.last()?.token.to_string()));
         let explained = |pair: Pair<'_>| Explained {
             secret: self.family.is_secret(pair.name),

@@ -2,11 +2,11 @@
 //! images lie in the static root, since a phone that is told of a load that is not there may end in
 //! a loop (phones.md §2.6).
 
-use crate::base::{Code, Diagnostic, Spanned};
+use crate::base::{Code, Diagnostic, Span, Spanned};
 
 use super::Surroundings;
 use super::key::Kind;
-use super::manifest::Family;
+use super::manifest::{Family, FirmwareFacts};
 
 /// Firmware that cannot be named.
 pub(super) static FIRMWARE: Code = Code {
@@ -17,11 +17,22 @@ pub(super) static FIRMWARE: Code = Code {
               Phones keep what they run.",
 };
 
+/// Images that cannot be what they are called.
+pub(super) static ODD: Code = Code {
+    id: "H0519",
+    title: "a firmware image looks wrong",
+    explain: "An image in `[tftp] root` has a size that no such image has, lacks the signature that its \
+              kind carries, or is cut short: probably a broken copy. No phone is led to it. Whether a \
+              signature is genuine only the phone can tell.",
+};
+
 /// Firmware whose images are all there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Firmware {
     /// The name of the load.
     pub(super) load: String,
+    /// Where the setting stands that asks for it.
+    pub(super) at: Span,
 }
 
 /// Whether the load asked for may be named.
@@ -42,16 +53,52 @@ pub(super) fn check(
         let help = format!("a load is called `{}…`, without extension", facts.load_prefix);
         return wrong(what, help);
     }
-    let release = &load[facts.load_prefix.len()..];
-    let loader = format!("{}{release}", facts.loader_prefix);
-    let images = facts.images.iter();
-    let missing: Vec<String> = images
-        .map(|image| image.replace("{load}", load).replace("{loader}", &loader))
-        .filter(|image| !around.statics.contains(image))
-        .collect();
+    if !facts.ladder.is_empty() && facts.release(load).is_some_and(|r| r.major < facts.lowest) {
+        let what =
+            format!("no phone is led to `{}`: it is below release {}", load.value, facts.lowest);
+        return wrong(what, "name a newer load".into());
+    }
+    let mut missing = facts.set(load);
+    for image in missing.clone() {
+        let lists = around.images.get(&image).and_then(|image| image.lists.as_ref());
+        missing.extend(lists.into_iter().flat_map(|lists| lists.images.iter().cloned()));
+    }
+    missing.retain(|image| !around.statics.contains(image));
+    missing.dedup();
     if missing.is_empty() {
-        return Ok(Firmware { load: load.value.clone() });
+        return Ok(Firmware { load: load.value.clone(), at: load.span });
     }
     let what = format!("the images of `{}` are not all there: {}", load.value, missing.join(", "));
     wrong(what, "put them into the `root` of `[tftp]`; until then no file names the load".into())
+}
+
+impl FirmwareFacts {
+    /// The images of a load.
+    pub fn set(&self, load: &str) -> Vec<String> {
+        let loader = self.loader(load);
+        let name = |i: &String| i.replace("{load}", load).replace("{loader}", &loader);
+        self.images.iter().map(name).collect()
+    }
+}
+
+/// What looks wrong about the images of a load that is named.
+pub(super) fn odd(
+    family: &Family,
+    firmware: &Firmware,
+    around: &Surroundings<'_>,
+) -> Vec<Diagnostic> {
+    let Some(facts) = &family.firmware else { return Vec::new() };
+    let mut said = Vec::new();
+    for name in facts.set(&firmware.load) {
+        let Some(image) = around.images.get(&name) else { continue };
+        for odd in image.odd(&name, facts) {
+            let what = format!("`{name}`: {odd}");
+            let diagnostic = match odd.bars() {
+                true => Diagnostic::warning(&ODD, what).help("copy the image anew"),
+                false => Diagnostic::note(&ODD, what).help("phones may refuse a renamed image"),
+            };
+            said.push(diagnostic.at(firmware.at));
+        }
+    }
+    said
 }

@@ -1,13 +1,16 @@
 //! `family.conf`, read into a [`Family`]. A family exists only if its manifest is sound and every
 //! template compiles; what is wrong points at its line.
 
+mod firmware;
 mod read;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::base::{Code, FileName, Mac};
 
 use super::key::{Charset, KeyRow};
+use super::ladder::{Release, Row};
 use super::stage::Stage;
 use super::template::Templates;
 use super::{Artifact, Audience, Role};
@@ -152,10 +155,12 @@ pub struct Pattern {
     pub model: Option<String>,
     /// Proves that the phone takes the firmware that files may name.
     pub firmware: bool,
+    /// The major release of the SIP application, where it tells it.
+    pub sip: Option<u16>,
 }
 
 /// What firmware is called.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FirmwareFacts {
     /// How the name of a load begins.
     pub load_prefix: String,
@@ -163,6 +168,16 @@ pub struct FirmwareFacts {
     pub loader_prefix: String,
     /// The files that must be there: `{load}` and `{loader}` stand for the names.
     pub images: Vec<String>,
+    /// How large an image of each kind (its extension) can be, bytes.
+    pub sizes: Vec<(String, RangeInclusive<u64>)>,
+    /// The kinds that carry a signature.
+    pub signed: Vec<String>,
+    /// The first major release that takes the target by itself.
+    pub lowest: u16,
+    /// The rows of `[ladder]`; none: no phone is led anywhere.
+    pub ladder: Vec<Row>,
+    /// Releases, and those that cannot be reached from them.
+    pub never: Vec<(Release, Release)>,
 }
 
 impl Family {

@@ -6,7 +6,9 @@ mod clock;
 mod explain;
 mod firmware;
 mod fit;
+pub mod images;
 pub mod key;
+pub mod ladder;
 pub mod library;
 pub mod manifest;
 mod peers;
@@ -50,6 +52,7 @@ pub static CODES: &[&Code] = &[
     &peers::MESSAGES,
     &clock::TIMEZONE,
     &firmware::FIRMWARE,
+    &firmware::ODD,
     &fit::COUNTERPART,
     &render::PROFILE,
 ];
@@ -67,8 +70,10 @@ pub struct Surroundings<'a> {
     pub timezone: &'a str,
     /// The site key.
     pub key: &'a Key,
-    /// The names of the files in the static root, with their sizes.
+    /// The names of the files in the static root.
     pub statics: &'a BTreeSet<String>,
+    /// What is known about those of them that are firmware images.
+    pub images: &'a images::Images,
 }
 
 /// Who may be given a file.

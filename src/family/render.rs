@@ -33,7 +33,7 @@ pub type Outcome<T> = Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>;
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(super) family: &'a Family,
-    around: &'a Surroundings<'a>,
+    pub(super) around: &'a Surroundings<'a>,
     server: String,
     pub(super) marker: String,
     clock: Clock,
@@ -144,7 +144,10 @@ impl<'a> Context<'a> {
     fn add(&mut self, profile: &'a str, mut raw: Raw<'a>) {
         let asked = raw.firmware.map(|load| firmware::check(self.family, load, self.around));
         let firmware = match asked {
-            Some(Ok(firmware)) => Some(firmware),
+            Some(Ok(firmware)) => {
+                raw.diagnostics.extend(firmware::odd(self.family, &firmware, self.around));
+                Some(firmware)
+            }
             Some(Err(diagnostic)) => {
                 raw.diagnostics.push(diagnostic);
                 None
@@ -194,7 +197,7 @@ impl<'a> Context<'a> {
         }
         diagnostics.extend(peers::check(phone, model, |key| raw.keys.contains_key(key)));
         let mut variants = Vec::new();
-        for firmware in std::iter::once(None).chain(firmware.map(Some)) {
+        for firmware in std::iter::once(None).chain(firmware.as_ref().map(Some)) {
             let pairs = self.pairs(phone, model, raw, firmware, &mut diagnostics);
             if diagnostics.iter().any(|d| d.level == Level::Error) {
                 return Err(diagnostics);
@@ -224,7 +227,7 @@ impl<'a> Context<'a> {
         &self,
         phone: &Phone,
         diagnostics: &mut Vec<Diagnostic>,
-    ) -> (&Raw<'a>, Option<&Firmware>) {
+    ) -> (&Raw<'a>, Option<Firmware>) {
         let profile = phone.profile.as_deref().unwrap_or_default();
         let found = self.raws.get(profile);
         if found.is_none() {
@@ -236,7 +239,35 @@ impl<'a> Context<'a> {
         }
         let own = || self.raws.get("").expect("the family's own section is always there");
         let (raw, firmware) = found.unwrap_or_else(own);
-        (raw, firmware.as_ref())
+        match &phone.firmware {
+            None => (raw, firmware.clone()),
+            Some(load) => (raw, self.tagged(phone, load, diagnostics)),
+        }
+    }
+
+    /// The firmware that a tag asks for.
+    fn tagged(
+        &self,
+        phone: &Phone,
+        load: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Firmware> {
+        if load.eq_ignore_ascii_case("none") {
+            return None;
+        }
+        let tags = phone.lines.iter().filter_map(|l| l.peer.tag.as_ref());
+        let span = tags.filter_map(|tag| tag.firmware.as_ref()).map(|f| f.span).next();
+        let load = Spanned::new(load.to_owned(), span.or(phone.span())?);
+        match firmware::check(self.family, &load, self.around) {
+            Ok(firmware) => {
+                diagnostics.extend(firmware::odd(self.family, &firmware, self.around));
+                Some(firmware)
+            }
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                None
+            }
+        }
     }
 
     pub(super) fn pairs<'b>(
@@ -253,7 +284,7 @@ impl<'a> Context<'a> {
             clock: &self.clock,
             server: &self.server,
             firmware: firmware.map(|f| f.load.as_str()),
-            firmware_at: raw.firmware.map(|load| load.span),
+            firmware_at: firmware.map(|f| f.at),
             marker: &self.marker,
         };
         let first = firmware.is_none();
@@ -359,7 +390,7 @@ impl<'a> Context<'a> {
     }
 
     /// What every template may name.
-    fn common(&self) -> BTreeMap<&'static str, Value> {
+    pub(super) fn common(&self) -> BTreeMap<&'static str, Value> {
         let raw = self.raws.get("").map(|(raw, _)| raw);
         let settings: BTreeMap<&str, &str> = self
             .family
@@ -388,7 +419,7 @@ impl<'a> Context<'a> {
         ])
     }
 
-    fn artifact(
+    pub(super) fn artifact(
         &self,
         file: &File,
         mac: Option<Mac>,

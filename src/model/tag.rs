@@ -27,6 +27,8 @@ pub struct Tag {
     pub label: Option<Spanned<String>>,
     /// `profile=`: the section of handset.conf whose raw keys apply.
     pub profile: Option<Spanned<String>>,
+    /// `firmware=`: the load that this phone shall run, or `none`.
+    pub firmware: Option<Spanned<String>>,
 }
 
 impl Tag {

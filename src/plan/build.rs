@@ -8,13 +8,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::generation::{Generation, LinePart, PhonePart};
 use super::observed::Visible;
-use crate::base::{Body, Diagnostic, Digest, Key, Mac};
-use crate::family::{Artifact, Step, Variant};
+use crate::base::{Body, Diagnostic, Digest, FileName, Key, Mac};
+use crate::family::ladder::Ladder;
+use crate::family::{Artifact, Audience, Step, Variant};
 use crate::model::peer::Peer;
 use crate::model::phone::Phone;
 
 /// A phone's files, or why there are none; either with what is to be said.
 pub type Rendered = Result<(Vec<Variant>, Vec<Diagnostic>), Vec<Diagnostic>>;
+
+/// The way of a family's phones to a load; none for a family without a ladder.
+pub type MakeLadder<'a> = dyn Fn(&str, &str) -> Result<Option<Ladder>, Diagnostic> + 'a;
 
 /// What a generation is made of.
 pub struct Inputs<'a> {
@@ -32,6 +36,8 @@ pub struct Inputs<'a> {
     pub realm: &'a str,
     /// The site key.
     pub key: &'a Key,
+    /// Makes the way of a family's phones to a load.
+    pub ladder: &'a MakeLadder<'a>,
 }
 
 /// What was made.
@@ -72,6 +78,8 @@ struct Common {
     /// By model, profile, step and number of the file.
     texts: HashMap<(Arc<str>, Option<String>, Step, usize), Body>,
     words: BTreeSet<Arc<str>>,
+    /// Names that files of all phones have.
+    names: BTreeSet<FileName>,
 }
 
 impl Cache {
@@ -122,7 +130,29 @@ pub fn build(
     phones.extend(kept);
     let same = *previous.shared == inputs.shared;
     built.generation.shared = if same { previous.shared.clone() } else { Arc::new(inputs.shared) };
+    let ladders = ladders(&built.generation, inputs.ladder, &mut built.diagnostics);
+    let same = *previous.ladders == ladders;
+    built.generation.ladders = if same { previous.ladders.clone() } else { Arc::new(ladders) };
     built
+}
+
+/// One way for each load that phones of a family shall run.
+fn ladders(
+    generation: &Generation,
+    make: &MakeLadder<'_>,
+    said: &mut Vec<Diagnostic>,
+) -> Vec<Ladder> {
+    let parts = generation.phones.values();
+    let wanted: BTreeSet<(&str, &str)> =
+        parts.filter_map(|part| Some((&*part.family, part.target()?))).collect();
+    let made = wanted.into_iter().map(|(family, target)| make(family, target));
+    made.filter_map(|ladder| {
+        ladder.unwrap_or_else(|wrong| {
+            said.push(wrong);
+            None
+        })
+    })
+    .collect()
 }
 
 fn outcome(
@@ -185,6 +215,7 @@ impl Common {
     fn share(&mut self, phone: &Phone, variants: Vec<Variant>) -> Vec<Variant> {
         let model = self.word(&phone.model);
         let mut share = |step: &Step, number: usize, artifact: Artifact| {
+            let name = common_name(&mut self.names, &artifact);
             let key = (model.clone(), phone.profile.clone(), step.clone(), number);
             let body = match self.texts.get(&key) {
                 Some(text) => artifact.body.like(text),
@@ -193,7 +224,7 @@ impl Common {
             if body.parts().1.is_empty() {
                 self.texts.insert(key, body.clone());
             }
-            Artifact { body, ..artifact }
+            Artifact { name, body, ..artifact }
         };
         let each = |variant: Variant| {
             let files = variant.artifacts.into_iter().enumerate();
@@ -202,6 +233,18 @@ impl Common {
         };
         variants.into_iter().map(each).collect()
     }
+}
+
+/// The name of a file, held once where phones have it in common.
+fn common_name(names: &mut BTreeSet<FileName>, artifact: &Artifact) -> FileName {
+    if artifact.audience == Audience::Phone {
+        return artifact.name.clone();
+    }
+    if let Some(known) = names.get(&artifact.name) {
+        return known.clone();
+    }
+    names.insert(artifact.name.clone());
+    artifact.name.clone()
 }
 
 fn shared_with(previous: &Generation, part: PhonePart) -> Arc<PhonePart> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observed::Visible;
 use crate::base::{Digest, Mac, Tech, Time};
+use crate::family::ladder::Ladder;
 use crate::family::{Artifact, Step, Variant};
 
 /// A numbered generation. Parts that did not change are shared with the one before.
@@ -18,6 +19,8 @@ pub struct Generation {
     pub made: Time,
     /// What everybody gets.
     pub shared: Arc<Vec<Artifact>>,
+    /// The ways to the loads that phones shall run.
+    pub ladders: Arc<Vec<Ladder>>,
     /// What belongs to one phone each.
     pub phones: BTreeMap<Mac, Arc<PhonePart>>,
 }
@@ -64,10 +67,9 @@ impl PhonePart {
         self.variants.iter().filter(|v| v.step <= *step).max_by(|a, b| a.step.cmp(&b.step))
     }
 
-    /// The variant that a phone gets. Beyond the plain one only what is proved to run signed SIP
-    /// firmware may be sent to a load (design: no stranger's phone is ever converted).
-    pub fn chosen(&self, signed: bool) -> Option<&Variant> {
-        if signed {
+    /// The variant that names no load, or the one whose files all name the target.
+    pub fn chosen(&self, target: bool) -> Option<&Variant> {
+        if target {
             self.variants.iter().max_by(|a, b| a.step.cmp(&b.step))
         } else {
             self.variant(&Step::default())
@@ -83,6 +85,6 @@ impl PhonePart {
 impl Generation {
     /// Whether both serve the same bytes.
     pub fn same_bytes(&self, other: &Generation) -> bool {
-        self.shared == other.shared && self.phones == other.phones
+        self.shared == other.shared && self.ladders == other.ladders && self.phones == other.phones
     }
 }

@@ -1,6 +1,6 @@
 //! From peers and site to what is served, and from what is observed to what is done about it.
 //! In reading order: [`generation`] (what could be served), [`build`] (how it is made), [`guard`]
-//! (whether to believe it), [`offer`] (what is served), [`access`] (to whom), [`observed`] (what is known),
+//! (whether to believe it), [`offer`] (what is served), [`ladder`] (which firmware), [`access`] (to whom), [`observed`] (what is known),
 //! [`standing`] (where a phone stands), [`reload`] (what Asterisk has loaded), [`reconcile`] (what
 //! to do now), [`diff`] (changes for people).
 
@@ -12,6 +12,7 @@ pub mod generation;
 pub mod guard;
 pub mod intents;
 pub mod kept;
+pub mod ladder;
 pub mod observed;
 pub mod offer;
 pub mod reconcile;

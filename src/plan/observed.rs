@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ladder::Climb;
 use super::offer::Offer;
 use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
@@ -63,6 +64,9 @@ pub struct Seen {
     pub signed: bool,
     /// Where another TFTP server serves our export: the token that it is taken to run.
     pub assumed: Option<Digest>,
+    /// Its way up the firmware ladder, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub climb: Option<Box<Climb>>,
 }
 
 /// A fetch of a phone's own file.
@@ -182,6 +186,12 @@ impl Observed {
             Role::Own => {
                 let fetch = Some(Fetch { token: got.digest, at: now, from });
                 if seen.address.is_none_or(|known| known == from) {
+                    // Heard of only after the REGISTER behind it: that proved an older fetch, of files
+                    // that the phone had already left behind.
+                    let older = seen.fetched.is_none_or(|old| old.at < now);
+                    if let Some(running) = seen.running.as_mut().filter(|r| older && r.at >= now) {
+                        running.at = Time(now.0.saturating_sub(1));
+                    }
                     seen.fetched = fetch;
                 } else {
                     seen.doubtful = fetch;

@@ -102,7 +102,7 @@ pub fn fulfilled(offer: &Offer, observed: &Observed, intents: &Intents) -> Vec<M
     let done = |(mac, asked): (&Mac, &Time)| {
         let Some(part) = offer.phones.get(mac) else { return Some(*mac) };
         let seen = observed.phones.get(mac)?;
-        let wanted = part.chosen(seen.signed)?.token;
+        let wanted = offer.wanted(part, Some(seen))?;
         let looked = seen.sync.filter(|s| s.token == wanted && s.at > *asked).is_some();
         let booted = seen.fetched.is_some_and(|f| f.at > *asked);
         let runs = seen.running.is_some_and(|r| r.token == wanted);

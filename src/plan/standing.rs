@@ -82,10 +82,9 @@ pub fn standing(
 ) -> Standing {
     let none = Seen::default();
     let seen = observed.phones.get(&part.mac).unwrap_or(&none);
-    let Some(variant) = part.chosen(seen.signed) else {
+    let Some(wanted) = offer.wanted(part, Some(seen)) else {
         return stand(State::Failed, "it has no files", None);
     };
-    let wanted = variant.token;
     let live = offer.newest.shared.iter().filter(|a| a.role == Role::Live);
     let about = live.clone().fold(wanted, |about, artifact| about.mix(artifact.digest));
     let with = |found: Standing| Standing { wanted: Some(wanted), about: Some(about), ..found };

@@ -77,7 +77,8 @@ fn live(text: &str) -> Artifact {
 
 fn generation(parts: &[Arc<PhonePart>], dialplan: &str) -> Arc<Generation> {
     let phones = parts.iter().map(|p| (p.mac, p.clone())).collect();
-    Arc::new(Generation { id: 1, made: Time(0), shared: Arc::new(vec![live(dialplan)]), phones })
+    let shared = Arc::new(vec![live(dialplan)]);
+    Arc::new(Generation { id: 1, shared, phones, ..Generation::default() })
 }
 
 /// A site under a clock that the test moves.
@@ -265,6 +266,22 @@ fn a_fetch_without_a_registration_fails_after_its_time() {
     assert_eq!((desk.state(1), desk.told()), (State::Failed, vec![]));
     desk.register(1, 1).register(1, 2);
     assert_eq!(desk.state(1), State::Current);
+}
+
+#[test]
+fn a_fetch_that_is_heard_of_late_counts_before_the_one_that_never_registered() {
+    let mut desk = Desk::new(1);
+    let other = digest("a load on the way");
+    desk.got(1, Role::Own, "SIP.cnf", other).wait(MINUTE);
+    let fetched = desk.now;
+    desk.wait(Duration::from_millis(5)).register(1, 1).register(1, 2);
+    assert_eq!(desk.observed.phones[&mac(1)].running.map(|r| r.token), Some(other));
+    let now = std::mem::replace(&mut desk.now, fetched);
+    desk.fetch(1);
+    desk.now = now;
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, now);
+    let wanted = desk.offer.phones[&mac(1)].variants[0].token;
+    assert_eq!(desk.observed.phones[&mac(1)].running.map(|r| r.token), Some(wanted));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use handset::base::{Key, Mac, Place, Secret, Sources, Spanned};
 use handset::conf::{self, Entry, Files, Section};
 use handset::family::Surroundings;
+use handset::family::images::Images;
 use handset::model::peer::codecs::FORMATS;
 use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
@@ -23,6 +24,7 @@ pub(crate) struct Input {
     pub timezone: String,
     pub server: std::net::IpAddr,
     pub statics: BTreeSet<String>,
+    pub images: Images,
     pub phones: Vec<Phone>,
     pub key: Key,
 }
@@ -52,6 +54,7 @@ impl Input {
             timezone: "Europe/London".into(),
             server: "192.0.2.10".parse().unwrap(),
             statics: BTreeSet::new(),
+            images: Images::new(),
             phones: Vec::new(),
             key: Key::new([7; 32]),
         };
@@ -69,6 +72,7 @@ impl Input {
             timezone: &self.timezone,
             key: &self.key,
             statics: &self.statics,
+            images: &self.images,
         }
     }
 
@@ -142,6 +146,7 @@ impl Input {
             line: None,
             label: label.clone(),
             profile: profile.clone(),
+            firmware: get("firmware"),
         }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
@@ -149,6 +154,7 @@ impl Input {
                 family: "cisco-79x0".into(),
                 model: get("model").map_or_else(|| "7940".into(), |m| m.value.into()),
                 profile: profile.map(|p| p.value),
+                firmware: get("firmware").map(|f| f.value),
                 lines: Vec::new(),
             });
             self.phones.len() - 1
@@ -198,7 +204,7 @@ fn set(peer: &mut Peer, entry: &Entry) {
         "transport" => {
             peer.transport = if value.as_str() == "tcp" { Transport::Tcp } else { Transport::Udp };
         }
-        "mac" | "model" | "label" | "profile" => {}
+        "mac" | "model" | "label" | "profile" | "firmware" => {}
         other => panic!("{other}"),
     }
 }

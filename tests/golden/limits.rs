@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use handset::base::{Diagnostic, Level, Secret, Sources};
-use handset::family::{self, Role, Variant};
+use handset::family::{self, Context, Role, Variant};
 
 use crate::input::Input;
 use crate::{cisco, told};
@@ -336,4 +336,53 @@ proptest::proptest! {
             assert_eq!(get("line1_password"), Some(secret));
         }
     }
+}
+
+/// The way to `P0S3-8-12-00` with these files in the static root: each step's files and load, or what
+/// is missing; then the names that tell where a phone stands.
+fn way(statics: &str) -> Vec<String> {
+    let mut sources = Sources::default();
+    let family = cisco(&mut sources);
+    let text = format!("[site]\nstatics = {statics}\n{}", with("secret = x"));
+    let input = Input::read(&text, &mut sources);
+    let around = input.around();
+    let ladder = Context::new(&family, &around).ladder("P0S3-8-12-00").unwrap().unwrap();
+    let rungs = ladder.rungs.iter().map(|rung| {
+        let files = rung.files.iter().map(|told| {
+            let text = String::from_utf8_lossy(&told.bytes).into_owned();
+            assert!(text.contains(&rung.load), "{text}");
+            told.name.to_string()
+        });
+        let told: Vec<String> = files.chain(rung.key.clone()).collect();
+        let own = if rung.without_own { ", no own file" } else { "" };
+        match rung.missing.as_slice() {
+            [] => format!("{}: {} by {}{own}", rung.at, rung.load, told.join(" ")),
+            missing => format!("{}: {}", rung.at, missing.join("; ")),
+        }
+    });
+    let signs = ladder.signs.iter().map(|(name, program)| format!("{name} {program}"));
+    rungs.chain(signs).collect()
+}
+
+#[test]
+fn the_steps_stand_in_the_manifest_and_are_told_only_when_their_images_are_there() {
+    let set = "P0S3-8-12-00.loads, P0S3-8-12-00.sb2, P003-8-12-00.sbn";
+    let signs = ["CTLSEP{MAC}.tlv universal loader", "SIPDefault.cnf SIP", "SEP{MAC}.cnf SCCP"];
+    let led = [
+        "SCCP, signed: P003-8-12-00 by OS79XX.TXT",
+        "SCCP: P0S3-05-3-00 by OS79XX.TXT",
+        "SIP 2 to 4: P0S3-05-3-00 by OS79XX.TXT image_version",
+        "SIP 5 to 6: P003-8-12-00 by OS79XX.TXT image_version",
+        "universal loader: P0S3-8-12-00 by XMLDefault.cnf.xml, no own file",
+    ];
+    let all = way(&format!("{set}, P0S3-05-3-00.bin, P0S3-04-4-00.bin"));
+    assert_eq!(all, [&led[..], &signs[..]].concat());
+    let without = way(set);
+    let lost = "there is no `.bin` image of P0S3-…5.3 in the root of [tftp]";
+    assert_eq!(without[1..3], [format!("SCCP: {lost}"), format!("SIP 2 to 4: {lost}")]);
+    assert_eq!(without[3..5], led[3..]);
+    // A step is no use when there is no way on from where it leads.
+    let cut = way("P0S3-8-12-00.loads, P003-8-12-00.sbn, P0S3-05-3-00.bin");
+    let lost = "`P0S3-8-12-00.sb2` is not in the root of [tftp]";
+    assert!(cut[..5].iter().all(|step| step.ends_with(lost)), "{cut:?}");
 }

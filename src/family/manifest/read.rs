@@ -9,7 +9,7 @@ use crate::family::stage::{self, Stage};
 use crate::family::template::{Body, Templates};
 use crate::family::{Audience, Role, values};
 
-use super::{Family, File, FirmwareFacts, MANIFEST, Model, Pattern, Push, Slot, Syntax, When};
+use super::{Family, File, MANIFEST, Model, Pattern, Push, Slot, Syntax, When};
 
 /// Reads a family. `templates` holds the other files of its folder.
 pub(in crate::family) fn read(
@@ -30,18 +30,27 @@ pub(in crate::family) fn read(
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     diagnostics: Vec<Diagnostic>,
     whole: Span,
 }
 
 /// The sections that every manifest has or may have, besides `[model X]`, `[file X]` and
 /// `[stage X]`.
-const SECTIONS: [&str; 7] =
-    ["family", "firmware", "user_agents", "dhcp_classes", "settings", "time_zones", "keys"];
+const SECTIONS: [&str; 9] = [
+    "family",
+    "firmware",
+    "user_agents",
+    "dhcp_classes",
+    "settings",
+    "time_zones",
+    "keys",
+    "ladder",
+    "ladder_never",
+];
 
 impl Reader {
-    fn wrong(&mut self, span: Span, message: String) {
+    pub(super) fn wrong(&mut self, span: Span, message: String) {
         self.diagnostics.push(Diagnostic::error(&MANIFEST, message).at(span));
     }
 
@@ -58,7 +67,7 @@ impl Reader {
         let files = self.files(conf);
         let top = self.only(conf, "family")?;
         self.known(top, &["title", "push", "charset"]);
-        let firmware = self.firmware(conf);
+        let firmware = self.firmware(conf, &files, &keys);
         let stages = self.stages(conf);
         let templates = Templates::compile(&files, templates, &mut self.diagnostics, self.whole);
         Some(Family {
@@ -112,7 +121,7 @@ impl Reader {
         found
     }
 
-    fn known(&mut self, section: &Section, keys: &[&str]) {
+    pub(super) fn known(&mut self, section: &Section, keys: &[&str]) {
         for entry in &section.entries {
             let name = entry.name.chars();
             if !keys.contains(&name.as_ref()) {
@@ -224,13 +233,16 @@ impl Reader {
         let mut patterns = Vec::new();
         for entry in entries {
             let prefix = entry.name.chars().into_owned();
-            let mut pattern = Pattern { prefix, model: None, firmware: false };
+            let mut pattern = Pattern { prefix, model: None, firmware: false, sip: None };
             for word in entry.value.chars().split(',').map(str::trim) {
                 match word.strip_prefix("model ") {
                     Some(model) if models.contains_key(model.trim()) => {
                         pattern.model = Some(model.trim().to_owned());
                     }
                     None if word == "firmware" => pattern.firmware = true,
+                    None if word.starts_with("sip ") => {
+                        pattern.sip = word.strip_prefix("sip ").and_then(|n| n.parse().ok());
+                    }
                     None if word == "any" => {}
                     _ => self.wrong(
                         entry.span,
@@ -254,26 +266,6 @@ impl Reader {
             }
         }
         zones
-    }
-
-    fn firmware(&mut self, conf: &Conf) -> Option<FirmwareFacts> {
-        let section = find(conf, "firmware")?;
-        self.known(section, &["load_prefix", "loader_prefix", "images"]);
-        let images: Vec<String> = text(section, "images")
-            .unwrap_or_default()
-            .split(',')
-            .map(|i| i.trim().to_owned())
-            .filter(|i| !i.is_empty())
-            .collect();
-        let facts = FirmwareFacts {
-            load_prefix: text(section, "load_prefix").unwrap_or_default(),
-            loader_prefix: text(section, "loader_prefix").unwrap_or_default(),
-            images,
-        };
-        if facts.load_prefix.is_empty() || facts.images.is_empty() {
-            self.wrong(section.span, "firmware wants `load_prefix` and `images`".into());
-        }
-        Some(facts)
     }
 
     fn stages(&mut self, conf: &Conf) -> Vec<Stage> {
@@ -379,11 +371,11 @@ const WHENS: [(&str, When); 3] =
     [("always", When::Always), ("rings", When::Rings), ("firmware", When::Firmware)];
 const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 
-fn find<'a>(conf: &'a Conf, name: &str) -> Option<&'a Section> {
+pub(super) fn find<'a>(conf: &'a Conf, name: &str) -> Option<&'a Section> {
     conf.sections.iter().find(|s| s.name.as_bytes() == name.as_bytes())
 }
 
-fn text(section: &Section, key: &str) -> Option<String> {
+pub(super) fn text(section: &Section, key: &str) -> Option<String> {
     section.last(key).map(|e| e.value.chars().into_owned()).filter(|t| !t.is_empty())
 }
 

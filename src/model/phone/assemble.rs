@@ -56,8 +56,8 @@ static HOLE: Code = Code {
 static CONFLICT: Code = Code {
     id: "H0422",
     title: "the tags of a phone contradict each other",
-    explain: "All tags with one MAC speak of one device: `model=` and `profile=` may stand in any of \
-              them, but must not differ.",
+    explain: "All tags with one MAC speak of one device: `model=`, `profile=` and `firmware=` may stand \
+              in any of them, but must not differ.",
 };
 
 static UNKNOWN_MODEL: Code = Code {
@@ -153,6 +153,7 @@ fn build(
 ) -> Result<Phone, Trouble> {
     let model = one_of(mac, "model", group.iter().map(|t| t.tag.model.as_ref()))?;
     let profile = one_of(mac, "profile", group.iter().map(|t| t.tag.profile.as_ref()))?;
+    let firmware = one_of(mac, "firmware", group.iter().map(|t| t.tag.firmware.as_ref()))?;
     let numbers = numbers(mac, group)?;
     let facts = match model {
         Some(model) => named(model, models, site)?,
@@ -165,7 +166,8 @@ fn build(
     lines.sort_by_key(|line| line.number);
     let (family, model) = (facts.family.clone(), facts.model.clone());
     let profile = profile.map(|profile| profile.value.to_ascii_lowercase());
-    Ok(Phone { mac, family, model, profile, lines })
+    let firmware = firmware.map(|firmware| firmware.value.clone());
+    Ok(Phone { mac, family, model, profile, firmware, lines })
 }
 
 fn line((Tagged { tag, peer }, number): (&Tagged<'_>, u8)) -> Line {

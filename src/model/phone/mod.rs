@@ -20,6 +20,8 @@ pub struct Phone {
     pub model: Arc<str>,
     /// `profile=` of any of its tags, in lower case as in [`crate::model::site::Site::families`].
     pub profile: Option<String>,
+    /// `firmware=` of any of its tags: instead of what the site says; `none` for none.
+    pub firmware: Option<String>,
     /// Lines 1..n, in order.
     pub lines: Vec<Line>,
 }
@@ -47,7 +49,9 @@ impl Phone {
             let tag_places = tag.map(|tag| {
                 let profile = tag.profile.as_ref().map(|p| p.span);
                 let model = tag.model.as_ref().map(|m| m.span);
-                [Some(tag.span()), model, profile, tag.label.as_ref().map(|l| l.span)]
+                let firmware = tag.firmware.as_ref().map(|f| f.span);
+                let label = tag.label.as_ref().map(|l| l.span);
+                [Some(tag.span()), model, profile, label, firmware]
             });
             let own = [
                 Some(peer.name.span),

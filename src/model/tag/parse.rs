@@ -9,7 +9,7 @@ use crate::base::{Code, Diagnostic, Mac, Span, Spanned, Text};
 use crate::conf::{Comment, Place};
 
 /// The attributes that a tag may have.
-const ATTRIBUTES: [&str; 4] = ["model", "line", "label", "profile"];
+const ATTRIBUTES: [&str; 5] = ["model", "line", "label", "profile", "firmware"];
 
 /// What people write when they mean `MAC=`.
 const WORDS: [&[u8]; 7] =
@@ -96,7 +96,7 @@ pub(super) fn tag(comment: &Comment, diagnostics: &mut Vec<Diagnostic>) -> Optio
 
 fn whole(cursor: &mut Cursor<'_>, notes: &mut Vec<Diagnostic>) -> Result<Tag, Diagnostic> {
     let mac = mac(cursor)?;
-    let mut tag = Tag { mac, model: None, line: None, label: None, profile: None };
+    let mut tag = Tag { mac, model: None, line: None, label: None, profile: None, firmware: None };
     let mut seen: Vec<(String, Range<usize>)> = Vec::new();
     while !cursor.rest().is_empty() {
         cursor.skip(blank);
@@ -258,6 +258,7 @@ fn set(
         "model" => tag.model = Some(value),
         "label" => tag.label = Some(value),
         "profile" => tag.profile = Some(value),
+        "firmware" => tag.firmware = Some(value),
         "line" => tag.line = Some(Spanned::new(line(cursor, &value, attribute.value_at)?, span)),
         name => {
             let text = format!("unknown attribute `{name}`, the rest of the tag is used");

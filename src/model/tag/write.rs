@@ -27,6 +27,8 @@ pub struct Wish {
     pub label: Option<String>,
     /// `profile=`.
     pub profile: Option<String>,
+    /// `firmware=`.
+    pub firmware: Option<String>,
 }
 
 /// One line of one file that changes.
@@ -64,6 +66,7 @@ impl Wish {
             ("line", &line),
             ("label", &self.label),
             ("profile", &self.profile),
+            ("firmware", &self.firmware),
         ] {
             if let Some(value) = value {
                 text += &format!(" {name}={}", quoted(value));
@@ -89,6 +92,7 @@ impl Wish {
             && self.line == tag.line.as_ref().map(|line| line.value)
             && same(&self.label, &tag.label)
             && same(&self.profile, &tag.profile)
+            && same(&self.firmware, &tag.firmware)
     }
 }
 

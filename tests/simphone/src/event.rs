@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// The SCCP application, which asks its list for a call manager.
+    Sccp,
     /// The universal application loader, which hunts for a file that fixes the protocol.
     Ual,
     /// The SIP application, which reads `SIPDefault.cnf` and `SIP<MAC>.cnf`.

@@ -12,11 +12,12 @@
 //!
 //! The directories key is a [`Browser`]: pages through XML services by the phone's own limits.
 //!
-//! What it does not do: DHCP, firmware images, media.
+//! What it does not do: DHCP, media.
 
 mod config;
 mod dialplan;
 mod event;
+mod firmware;
 mod flash;
 mod handle;
 mod load;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use event::{CallState, Event, LineInfo, Report, Stage};
+pub use firmware::{Firmware, image, list};
 pub use flash::Flash;
 pub use handle::{Phone, spawn};
 pub use screen::{Field, Screen, SoftKey};
@@ -100,6 +102,8 @@ pub struct Timing {
     pub unprovisioned: Duration,
     /// From a refused REGISTER to the next one (a guess).
     pub register_retry: Duration,
+    /// Writing a load to the flash, until the restart (45 to 65 s observed, with the restart).
+    pub flash: Duration,
 }
 
 impl Timing {
@@ -117,6 +121,7 @@ impl Timing {
             loader_pause: seconds(65),
             unprovisioned: seconds(31),
             register_retry: seconds(30),
+            flash: seconds(25),
         }
     }
 
@@ -132,6 +137,7 @@ impl Timing {
             loader_pause: real.loader_pause.mul_f64(factor),
             unprovisioned: real.unprovisioned.mul_f64(factor),
             register_retry: real.register_retry.mul_f64(factor),
+            flash: real.flash.mul_f64(factor),
             ..real
         }
     }
@@ -139,7 +145,8 @@ impl Timing {
     /// For tests: a boot of a tenth of a second, and a tenth of every other pause.
     pub fn fast() -> Self {
         let tiny = Duration::from_millis(50);
-        Self { boot: tiny, app_start: tiny, rings: tiny, ..Self::scaled(0.1) }
+        let flash = Duration::from_millis(500);
+        Self { boot: tiny, app_start: tiny, rings: tiny, flash, ..Self::scaled(0.1) }
     }
 }
 
@@ -160,6 +167,10 @@ pub struct Faults {
     pub never_register_after_fetch: bool,
     /// Does not answer OPTIONS, so that Asterisk thinks it unreachable.
     pub mute_options: bool,
+    /// Fetches images, and runs on with the old ones.
+    pub flash_fails: bool,
+    /// Takes one block of an image and never acknowledges it.
+    pub stall_images: bool,
 }
 
 /// Everything that makes a phone.
@@ -183,6 +194,8 @@ pub struct Config {
     pub timing: Timing,
     /// The image that the phone runs.
     pub firmware: String,
+    /// What is in its flash, where that is simulated, too: `start` and `firmware` mean nothing then.
+    pub installed: Option<Firmware>,
     /// Instead of `Cisco-CP7960G/8.0`.
     pub user_agent: Option<String>,
     /// Instead of `timer_register_expires`, in seconds.
@@ -212,6 +225,7 @@ impl Config {
             idle: Duration::from_secs(20),
             timing: Timing::default(),
             firmware: "P0S3-8-12-00".into(),
+            installed: None,
             user_agent: None,
             register_expires: None,
             flash: Flash::default(),

@@ -56,6 +56,8 @@ struct Arguments {
 enum StageName {
     Sip,
     Ual,
+    /// From the box, with its firmware simulated
+    Factory,
 }
 
 fn mac(text: &str) -> Result<[u8; 6], String> {
@@ -99,7 +101,11 @@ impl Arguments {
         config.start = match self.stage {
             StageName::Sip => Stage::SipApp,
             StageName::Ual => Stage::Ual,
+            StageName::Factory => Stage::Sccp,
         };
+        if config.start == Stage::Sccp {
+            config.installed = Some(simphone::Firmware::factory());
+        }
         if self.real_time {
             config.timing = Timing::real();
         }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::event::{Event, Stage};
+use crate::firmware::Firmware;
 use crate::flash::{Flash, Line};
 use crate::shared::{Phase, Shared};
 use crate::sip::Answered;
@@ -29,7 +30,7 @@ pub(crate) enum Exit {
 }
 
 /// How a boot ended, when nobody interfered.
-enum Booted {
+pub(crate) enum Booted {
     Running,
     Restart(&'static str),
     Stuck,
@@ -41,12 +42,15 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) flash: Flash,
     pub(crate) boots: u64,
+    pub(crate) installed: Option<Firmware>,
 }
 
 /// Runs a phone until it is switched off.
 pub(crate) async fn run(config: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Command>) {
     let flash = config.flash.clone();
-    let mut core = Core { config, shared, flash, boots: 0 };
+    let installed = config.installed.clone();
+    shared.change(|state| state.installed.clone_from(&installed));
+    let mut core = Core { config, shared, flash, boots: 0, installed };
     let mut reason = "power on".to_owned();
     while let Exit::Restart(why) = life(&mut core, &reason, &mut inbox).await {
         core.shared.tell(Event::Restart { reason: why.clone() });
@@ -119,6 +123,7 @@ enum Found {
     Silence,
     Stalled,
     Nothing,
+    Wrote(Booted),
 }
 
 impl Core {
@@ -132,6 +137,9 @@ impl Core {
 
     async fn boot(&mut self, reason: &str) -> Booted {
         sleep(self.config.timing.boot).await;
+        if self.installed.is_some() {
+            return self.boot_installed(reason).await;
+        }
         if self.config.start == Stage::Ual {
             match self.loader(reason).await {
                 Booted::Running => sleep(self.config.timing.app_start).await,
@@ -142,13 +150,14 @@ impl Core {
     }
 
     /// The universal application loader: starts over until some file fixes the protocol.
-    async fn loader(&mut self, reason: &str) -> Booted {
+    pub(crate) async fn loader(&mut self, reason: &str) -> Booted {
         let mut reason = reason.to_owned();
         loop {
             self.shared.tell(Event::Boot { stage: Stage::Ual, reason });
             let text = match self.hunt().await {
                 Found::Sip => return Booted::Running,
                 Found::Stalled => return Booted::Restart("a transfer stalled"),
+                Found::Wrote(booted) => return booted,
                 Found::Nothing => {
                     self.shared.tell(Event::Trouble { text: "TFTP file not found".into() });
                     return Booted::Stuck;
@@ -162,7 +171,7 @@ impl Core {
         }
     }
 
-    async fn hunt(&self) -> Found {
+    async fn hunt(&mut self) -> Found {
         let asker = self.asker();
         for (name, hunt) in HUNT {
             let bytes = match asker.get(&name.replace('#', &self.config.mac_upper())).await {
@@ -192,8 +201,15 @@ impl Core {
     }
 
     /// Fetches `<load>.loads`. Images are not simulated: the installed one goes on.
-    async fn take_load(&self, load: Option<String>) -> Found {
+    async fn take_load(&mut self, load: Option<String>) -> Found {
         let Some(name) = load else { return Found::Useless("No Load Specified") };
+        if self.installed.is_some() {
+            return match self.take_listed(&name).await {
+                Ok(()) => Found::Sip,
+                Err(Some(booted)) => Found::Wrote(booted),
+                Err(None) => Found::Useless("TFTP file not found"),
+            };
+        }
         let found = match self.asker().get(&format!("{name}.loads")).await {
             Fetched::File(_) => true,
             Fetched::Error(_) => false,
@@ -207,7 +223,7 @@ impl Core {
     }
 
     /// The SIP application: reads its two files until there is a line.
-    async fn application(&mut self, reason: &str) -> Booted {
+    pub(crate) async fn application(&mut self, reason: &str) -> Booted {
         self.shared.tell(Event::Boot { stage: Stage::SipApp, reason: reason.to_owned() });
         let before = self.flash.clone();
         if self.read("SIPDefault.cnf").await == Fetched::Stalled {
@@ -227,8 +243,10 @@ impl Core {
         }
         self.keep_flash();
         self.tell_config(&before);
-        self.wanted_image().await;
-        Booted::Running
+        match self.wanted_image().await {
+            Some(booted) => booted,
+            None => Booted::Running,
+        }
     }
 
     /// Reads one file into the flash; what comes back holds no bytes.
@@ -260,12 +278,22 @@ impl Core {
     }
 
     /// Another image is asked for, and the old one runs on.
-    async fn wanted_image(&self) {
-        let image = self.flash.get("image_version");
-        if !image.is_empty() && image != self.config.firmware {
-            // Whatever comes of it, the phone carries on.
-            let _ = self.take_load(Some(image.to_owned())).await;
+    async fn wanted_image(&mut self) -> Option<Booted> {
+        let image = self.flash.get("image_version").to_owned();
+        let Some(installed) = self.installed.clone() else {
+            if !image.is_empty() && image != self.config.firmware {
+                // Whatever comes of it, the phone carries on.
+                let _ = self.take_load(Some(image)).await;
+            }
+            return None;
+        };
+        if image.is_empty() || image == installed.app {
+            return None;
         }
+        if installed.major() < 7 {
+            return self.take_image(&image).await;
+        }
+        self.take_listed(&image).await.err().flatten()
     }
 }
 
@@ -286,7 +314,10 @@ impl Asker {
     pub(crate) async fn get(&self, name: &str) -> Fetched {
         let file = name.to_owned();
         self.shared.tell(Event::Request { file: file.clone() });
-        let half = self.shared.faults().fetch_half && name.ends_with(&self.own);
+        let faults = self.shared.faults();
+        let image = [".bin", ".sbn", ".sb2"].iter().any(|kind| name.ends_with(kind));
+        let half =
+            (faults.fetch_half && name.ends_with(&self.own)) || (faults.stall_images && image);
         let fetched = self.client.fetch(name, half).await;
         self.shared.tell(match &fetched {
             Fetched::File(bytes) => Event::Got { file, bytes: bytes.len() },

@@ -141,7 +141,7 @@ fn setup(core: &Core, port: u16, accounts: Vec<Account>) -> Setup {
             host,
             address: core.config.address,
             port,
-            user_agent: core.config.agent(),
+            user_agent: core.agent(),
             user_info: flash.get("user_info").to_ascii_lowercase(),
             seed: RandomState::new().build_hasher().finish(),
             count: 0,

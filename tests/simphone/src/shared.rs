@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::Faults;
 use crate::event::{CallState, Event, LineInfo, Report, Stage, now_ms};
+use crate::firmware::Firmware;
 use crate::flash::Flash;
 
 /// Reports kept for whoever asks later.
@@ -22,6 +23,8 @@ pub enum Phase {
     /// Without power.
     #[default]
     Off,
+    /// In SCCP: without a call manager it only asks its list.
+    Sccp,
     /// In the loader.
     Loader,
     /// The SIP application reads its files.
@@ -62,6 +65,8 @@ pub struct State {
     pub requests: BTreeMap<String, u64>,
     /// Off the hook.
     pub in_call: bool,
+    /// What is in its flash, where that is simulated.
+    pub installed: Option<Firmware>,
     /// Lines whose message lamp is on.
     pub waiting: Vec<u8>,
 }
@@ -74,6 +79,7 @@ impl State {
 
     fn fold(&mut self, event: &Event) {
         match event {
+            Event::Boot { stage: Stage::Sccp, .. } => self.phase = Phase::Sccp,
             Event::Boot { stage: Stage::Ual, .. } => self.phase = Phase::Loader,
             Event::Boot { stage: Stage::SipApp, .. } => self.phase = Phase::Booting,
             Event::Request { file } => *self.requests.entry(file.clone()).or_default() += 1,

@@ -6,6 +6,7 @@ mod asterisk;
 mod binary;
 mod boot;
 mod check_sync;
+mod firmware;
 mod tftp;
 
 use std::net::Ipv4Addr;
