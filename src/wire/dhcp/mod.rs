@@ -11,19 +11,18 @@ mod lease;
 mod net;
 pub mod option;
 mod packet;
+mod reaction;
 mod route;
 mod server;
 mod site;
 
-pub use book::{Book, MAX_LEASES};
+pub use book::{BACK, Book, GAP, MAX_DECLINED, MAX_LEASES};
 pub use encode::{MIN_LENGTH, Room, encode};
 pub use lease::{Change, Lease, RowFault, State};
 pub use net::{Net, Range};
 pub use option::{Options, Setting};
 pub use packet::{Fault, Flaw, Kind, MAX_DATAGRAM, Message, parse};
+pub use reaction::{Alert, Arrival, Fact, Found, Home, Outgoing, Probe, Reaction, Reason, Said};
 pub use route::{CLIENT_PORT, Destination, SERVER_PORT};
-pub use server::{
-    Alert, Arrival, Fact, Found, Home, MAX_PROBES, OFFER, Outgoing, Probe, Reaction, Reason, Said,
-    Server,
-};
+pub use server::{MAX_LOOKS, MAX_PROBES, OFFER, PATIENCE, Server};
 pub use site::{Boot, Client, Clients, Mode, Scope, Site};

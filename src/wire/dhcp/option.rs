@@ -101,6 +101,13 @@ impl Options {
         }
     }
 
+    /// The same without some.
+    #[must_use]
+    pub fn without(mut self, codes: &[u8]) -> Self {
+        self.0.retain(|(code, _)| !codes.contains(code));
+        self
+    }
+
     /// All, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.0.iter().map(|(code, value)| (*code, value.as_slice()))

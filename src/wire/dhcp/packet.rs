@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use thiserror::Error;
 
@@ -162,8 +163,140 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Reads one datagram.
+/// Where the header's fields are (RFC 2131 §2).
+const CHADDR: usize = 28;
+const SNAME: usize = 44;
+const FILE: usize = 108;
+const COOKIE: usize = 236;
+const OPTIONS: usize = 240;
+/// The magic cookie before the options (RFC 2131 §3).
+pub(super) const MAGIC: [u8; 4] = [99, 130, 83, 99];
+
+/// Reads one datagram. What is odd and harmless is let pass: no end option, pads, an option more than once
+/// (RFC 3396), bytes behind the end.
 pub fn parse(datagram: &[u8]) -> Result<Message, Fault> {
-    let _ = datagram;
-    Err(Fault { at: 0, flaw: Flaw::Short })
+    if datagram.len() > MAX_DATAGRAM {
+        return Err(Fault { at: MAX_DATAGRAM, flaw: Flaw::Long });
+    }
+    let (head, _) = datagram
+        .split_first_chunk::<OPTIONS>()
+        .ok_or(Fault { at: datagram.len(), flaw: Flaw::Short })?;
+    let mac = hardware(head)?;
+    if head[COOKIE..] != MAGIC {
+        return Err(Fault { at: COOKIE, flaw: Flaw::Cookie });
+    }
+    let mut reading = Reading::default();
+    reading.field(datagram, OPTIONS..datagram.len())?;
+    let overload = match reading.options.get(option::OVERLOAD) {
+        Some(&[which]) => which,
+        _ => 0,
+    };
+    // RFC 3396 §5: the options field, then file, then sname.
+    if overload & 1 == 1 {
+        reading.field(datagram, FILE..COOKIE)?;
+    }
+    if overload & 2 == 2 {
+        reading.field(datagram, SNAME..FILE)?;
+    }
+    reading.lengths()?;
+    let text = |taken: bool, field: &[u8]| match taken {
+        true => Vec::new(),
+        false => field.iter().copied().take_while(|byte| *byte != 0).collect(),
+    };
+    Ok(Message {
+        kind: reading.kind(head[0])?,
+        hops: head[3],
+        xid: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+        secs: u16::from_be_bytes([head[8], head[9]]),
+        broadcast: head[10] & 0x80 != 0,
+        ciaddr: address(head, 12),
+        yiaddr: address(head, 16),
+        siaddr: address(head, 20),
+        giaddr: address(head, 24),
+        mac,
+        sname: text(overload & 2 == 2, &head[SNAME..FILE]),
+        file: text(overload & 1 == 1, &head[FILE..COOKIE]),
+        options: reading.options.without(&[option::KIND, option::OVERLOAD]),
+    })
 }
+
+fn address(head: &[u8; OPTIONS], at: usize) -> Ipv4Addr {
+    Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3])
+}
+
+fn hardware(head: &[u8; OPTIONS]) -> Result<Mac, Fault> {
+    if !matches!(head[0], 1 | 2) {
+        return Err(Fault { at: 0, flaw: Flaw::Op });
+    }
+    if head[1..3] != [1, 6] {
+        return Err(Fault { at: 1, flaw: Flaw::Hardware });
+    }
+    let mut bytes = [0; 6];
+    bytes.copy_from_slice(&head[CHADDR..CHADDR + 6]);
+    Mac::new(bytes).map_err(|_| Fault { at: CHADDR, flaw: Flaw::Address })
+}
+
+/// The options as they are gathered, and where each began.
+#[derive(Default)]
+struct Reading {
+    options: Options,
+    began: Vec<(u8, usize)>,
+}
+
+impl Reading {
+    fn field(&mut self, datagram: &[u8], field: Range<usize>) -> Result<(), Fault> {
+        let cut = |at| Fault { at, flaw: Flaw::Cut };
+        let (mut at, field) = (field.start, &datagram[..field.end]);
+        while let Some(&code) = field.get(at) {
+            match code {
+                0 => at += 1,
+                255 => break,
+                _ => {
+                    let length = usize::from(*field.get(at + 1).ok_or(cut(at))?);
+                    let value = field.get(at + 2..at + 2 + length).ok_or(cut(at))?;
+                    self.began.push((code, at));
+                    self.options.join(code, value);
+                    at += 2 + length;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn began(&self, code: u8) -> usize {
+        self.began.iter().find(|(c, _)| *c == code).map_or(OPTIONS, |(_, at)| *at)
+    }
+
+    /// Checks the options whose length is fixed and that decide something.
+    fn lengths(&self) -> Result<(), Fault> {
+        const FIXED: [(u8, usize); 7] = [
+            (option::REQUESTED, 4),
+            (option::LEASE, 4),
+            (option::OVERLOAD, 1),
+            (option::KIND, 1),
+            (option::SERVER, 4),
+            (option::MAX_SIZE, 2),
+            (option::SUBNET, 4),
+        ];
+        for (code, length) in FIXED {
+            if self.options.get(code).is_some_and(|value| value.len() != length) {
+                return Err(Fault { at: self.began(code), flaw: Flaw::Length(code) });
+            }
+        }
+        Ok(())
+    }
+
+    fn kind(&self, op: u8) -> Result<Kind, Fault> {
+        let value = self.options.get(option::KIND).and_then(|value| value.first());
+        let number = value.ok_or(Fault { at: OPTIONS, flaw: Flaw::NoKind })?;
+        let unknown = Fault { at: self.began(option::KIND), flaw: Flaw::Kind };
+        let kind = Kind::of(*number).ok_or(unknown)?;
+        if kind.by_server() != (op == 2) {
+            return Err(Fault { at: 0, flaw: Flaw::Op });
+        }
+        Ok(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests;

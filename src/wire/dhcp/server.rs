@@ -1,204 +1,114 @@
 //! The server's decisions (RFC 2131 §4.3), without I/O.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::book::Book;
-use super::lease::{Change, Lease};
-use super::net::Net;
-use super::packet::Message;
+use super::encode::{Room, encode};
+use super::lease::{Change, Lease, State};
+use super::option;
+use super::packet::{Kind, Message};
+use super::reaction::{
+    Alert, Arrival, Fact, Found, Outgoing, Probe, Reaction, Reason, Said, clean,
+};
 use super::route::Destination;
-use super::site::{Clients, Site};
+use super::site::{Boot, Client, Clients, Mode, Scope, Site};
 use crate::base::{Mac, Time};
+
+mod discover;
+mod reply;
+mod request;
 
 /// How long an offer is kept for its client.
 pub const OFFER: Duration = Duration::from_mins(1);
+/// How long a look at an address may take; who has not answered by then is not there.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How many addresses are looked at at once; an offer beyond is made without a look.
 pub const MAX_PROBES: usize = 1024;
-
-/// One of our addresses on an interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Home {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Its network.
-    pub net: Net,
-}
-
-/// How a message came in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Arrival {
-    /// The addresses of the interface, the one that it was sent to (or the primary one) first; not empty.
-    pub homes: Vec<Home>,
-    /// The sender's address and port.
-    pub source: SocketAddrV4,
-    /// It was sent to one of our addresses, not broadcast.
-    pub unicast: bool,
-}
-
-/// What to do about a message, in this order: make `changes` durable, `send`, `probe`; tell facts and alerts.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Reaction {
-    /// To make durable before anything is sent.
-    pub changes: Vec<Change>,
-    /// The reply.
-    pub send: Option<Outgoing>,
-    /// The address to look at; [`Server::probed`] is to be told the result within two seconds.
-    pub probe: Option<Probe>,
-    /// What was said, by the client and by us, in this order.
-    pub facts: Vec<Fact>,
-    /// What an administrator should hear.
-    pub alerts: Vec<Alert>,
-}
-
-/// A reply.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outgoing {
-    /// What it says.
-    pub message: Message,
-    /// The same as bytes.
-    pub bytes: Vec<u8>,
-    /// Where it goes. It leaves by the interface that the client's message came in by, except to an address
-    /// that is routed.
-    pub to: Destination,
-}
-
-/// An address to look at before it is offered: does any machine answer ARP for it?
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Probe {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Our address on the link.
-    pub from: Ipv4Addr,
-}
-
-/// What a look at an address found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Found {
-    /// Nobody answered.
-    Free,
-    /// This machine has it.
-    Taken(Mac),
-}
-
-/// One message of an exchange.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fact {
-    /// The client.
-    pub mac: Mac,
-    /// The address that it is about.
-    pub address: Option<Ipv4Addr>,
-    /// The client's vendor class, cleaned for logs.
-    pub class: Option<String>,
-    /// What was said.
-    pub said: Said,
-}
-
-/// What was said.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Said {
-    /// The client looks for servers.
-    Discover,
-    /// The client asks for an address.
-    Request,
-    /// The client says that the address is in use by another machine.
-    Decline,
-    /// The client gives the address back.
-    Release,
-    /// The client wants options only.
-    Inform,
-    /// We offered an address.
-    Offer,
-    /// We gave it, or options only.
-    Ack,
-    /// We refused it.
-    Nak(Reason),
-    /// We did not answer.
-    Silent(Reason),
-}
-
-/// Why we refused or did not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// Not a phone, and only phones are served.
-    Stranger,
-    /// No scope for the network that the message came from.
-    NoScope,
-    /// No address is left.
-    Exhausted,
-    /// Whether the address is free is being looked at.
-    Probing,
-    /// The address lies in another network than the client.
-    OtherNetwork,
-    /// The address is another client's, or no client's at all.
-    Anothers,
-    /// Another address is reserved for the client.
-    Reserved(Ipv4Addr),
-    /// The client chose another server.
-    ChoseServer(Ipv4Addr),
-    /// Nothing is known about the client's address: another server may have given it.
-    NoRecord,
-    /// The message lacks an address, or is none of a client.
-    Malformed,
-    /// Nothing needs to be answered (DECLINE, RELEASE).
-    NothingToSay,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Stranger => f.write_str("not a phone that is known or recognised"),
-            Reason::NoScope => f.write_str("no scope for this network"),
-            Reason::Exhausted => f.write_str("no free address is left"),
-            Reason::Probing => f.write_str("looking whether the address is free"),
-            Reason::OtherNetwork => f.write_str("the address lies in another network"),
-            Reason::Anothers => f.write_str("the address belongs to another"),
-            Reason::Reserved(address) => write!(f, "{address} is reserved for this client"),
-            Reason::ChoseServer(server) => write!(f, "the client chose {server}"),
-            Reason::NoRecord => f.write_str("another server may have given the address"),
-            Reason::Malformed => f.write_str("the message makes no sense"),
-            Reason::NothingToSay => f.write_str("no answer is due"),
-        }
-    }
-}
-
-/// What an administrator should hear, once for each occasion.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Alert {
-    /// A scope has no free address left; told again only after it had one.
-    Exhausted(Net),
-    /// A client says that an address is in use by another machine.
-    Declined(Ipv4Addr, Mac),
-    /// Our look found this machine at an address that was to be offered.
-    Conflict(Ipv4Addr, Mac),
-    /// The address that is reserved for this client is held by that one.
-    ReservedHeld(Ipv4Addr, Mac, Mac),
-}
+/// How many addresses in a row are looked at for one DISCOVER.
+pub const MAX_LOOKS: usize = 4;
 
 /// The server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Server {
     site: Site,
     book: Book,
+    /// Addresses that are looked at, with the DISCOVER that waits for it.
+    looks: BTreeMap<Ipv4Addr, Look>,
+    told: BTreeSet<Alert>,
+}
+
+/// A DISCOVER that waits for a look.
+#[derive(Clone, Debug)]
+struct Look {
+    arrival: Arrival,
+    message: Message,
+    since: Time,
+    /// How many addresses were looked at for it.
+    count: usize,
+}
+
+/// A message with everything that decides about it.
+struct Ask<'a> {
+    arrival: &'a Arrival,
+    message: &'a Message,
+    mac: Mac,
+    client: Client,
+    /// The scopes of the client's link, by their place in the site.
+    scopes: Vec<usize>,
+    /// It was sent by unicast from a network that is on no link here.
+    routed: bool,
+}
+
+impl Ask<'_> {
+    fn boot(&self) -> Option<&Boot> {
+        match &self.client {
+            Client::Known(boot) | Client::Recognised(boot) => Some(boot),
+            Client::Stranger => None,
+        }
+    }
+
+    fn relayed(&self) -> bool {
+        !self.message.giaddr.is_unspecified()
+    }
 }
 
 impl Server {
     /// A server without a lease.
     pub fn new(site: Site) -> Self {
-        Self { site, book: Book::default() }
+        let mut server = Self::default();
+        server.set_site(site);
+        server
     }
 
     /// Takes stored rows in, at start and before the first message. The changes are those that a clock which
     /// was set meanwhile makes necessary.
     pub fn restore(&mut self, rows: impl IntoIterator<Item = Lease>, now: Time) -> Vec<Change> {
-        let _ = (rows.into_iter(), now);
-        Vec::new()
+        self.book.restore(rows.into_iter(), now)
     }
 
-    /// Takes changed settings over. Leases stay, also those outside of the new pools, until they expire.
+    /// Takes changed settings over. Leases stay: who has an address outside of the new pools may renew it,
+    /// and gets another at its next boot.
     pub fn set_site(&mut self, site: Site) {
+        self.book.configure(&site);
         self.site = site;
+        self.looks.clear();
+        self.told.clear();
+    }
+
+    /// Who has which address.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// To be called once a minute: the book learns how the clock goes, and offers that nobody took up end.
+    pub fn tick(&mut self, now: Time) -> Vec<Change> {
+        let changes = self.book.read_clock(now);
+        self.book.tidy();
+        let now = self.book.now();
+        self.looks.retain(|_, look| now.since(look.since) < OFFER);
+        changes
     }
 
     /// Decides about one message.
@@ -209,31 +119,199 @@ impl Server {
         clients: &dyn Clients,
         now: Time,
     ) -> Reaction {
-        let _ = (arrival, message, clients, now);
-        Reaction::default()
+        let changes = self.book.read_clock(now);
+        let mut reaction = Reaction { changes, ..Reaction::default() };
+        let ask = self.ask(arrival, message, clients);
+        let (said, about) = heard(message);
+        ask.tell(&mut reaction, said, about);
+        match self.refuses(&ask) {
+            Some(reason) => ask.tell(&mut reaction, Said::Silent(reason), about),
+            None => self.decide(&ask, &mut reaction),
+        }
+        reaction
     }
 
-    /// Goes on with an offer after its address was looked at.
-    pub fn probed(
-        &mut self,
-        address: Ipv4Addr,
-        found: Found,
+    /// Why a message is nothing for us, whatever it asks.
+    fn refuses(&self, ask: &Ask<'_>) -> Option<Reason> {
+        let relay = ask.message.giaddr;
+        if ask.message.kind.by_server() || relay.is_broadcast() || relay.is_multicast() {
+            return Some(Reason::Malformed);
+        }
+        (self.site.mode == Mode::Phones && ask.boot().is_none()).then_some(Reason::Stranger)
+    }
+
+    fn decide(&mut self, ask: &Ask<'_>, reaction: &mut Reaction) {
+        match ask.message.kind {
+            Kind::Discover => self.discover(ask, 0, reaction),
+            Kind::Request => self.request(ask, reaction),
+            Kind::Decline => self.decline(ask, reaction),
+            Kind::Release => self.release(ask, reaction),
+            Kind::Inform => self.inform(ask, reaction),
+            Kind::Offer | Kind::Ack | Kind::Nak => {}
+        }
+    }
+
+    fn ask<'a>(
+        &self,
+        arrival: &'a Arrival,
+        message: &'a Message,
         clients: &dyn Clients,
-        now: Time,
-    ) -> Reaction {
-        let _ = (address, found, clients, now);
-        Reaction::default()
+    ) -> Ask<'a> {
+        let client = clients.client(message.mac, message.class());
+        let local = |address| arrival.homes.iter().any(|home| home.net.contains(address));
+        let routed = arrival.unicast
+            && message.giaddr.is_unspecified()
+            && !message.ciaddr.is_unspecified()
+            && !local(message.ciaddr);
+        let from: Vec<Ipv4Addr> = if !message.giaddr.is_unspecified() {
+            vec![selected(message)]
+        } else if routed {
+            vec![message.ciaddr]
+        } else {
+            arrival.homes.iter().map(|home| home.address).collect()
+        };
+        let all = self.site.scopes.iter().enumerate();
+        let fits = |scope: &Scope| from.iter().any(|address| scope.net.contains(*address));
+        let scopes = all.filter(|(_, scope)| fits(scope)).map(|(at, _)| at).collect();
+        Ask { arrival, message, mac: message.mac, client, scopes, routed }
     }
 
-    /// To be called once a minute: the book learns how the clock goes, forgets what nobody needs, and gives up
-    /// looks that were not answered.
-    pub fn tick(&mut self, now: Time) -> Vec<Change> {
-        let _ = now;
-        Vec::new()
+    /// The first scope of the client's link whose network has an address.
+    fn scope_of(&self, ask: &Ask<'_>, address: Ipv4Addr) -> Option<usize> {
+        ask.scopes.iter().copied().find(|at| self.site.scopes[*at].net.contains(address))
     }
 
-    /// Who has which address.
-    pub fn book(&self) -> &Book {
-        &self.book
+    /// Our address towards a scope.
+    fn identity(ask: &Ask<'_>, scope: Option<&Scope>) -> Ipv4Addr {
+        let homes = &ask.arrival.homes;
+        let inside = homes.iter().find(|home| scope.is_some_and(|s| s.net.contains(home.address)));
+        inside.or(homes.first()).map_or(Ipv4Addr::UNSPECIFIED, |home| home.address)
+    }
+
+    /// Whether an address is one of ours.
+    fn is_ours(&self, ask: &Ask<'_>, address: Ipv4Addr) -> bool {
+        self.site.ours.contains(&address)
+            || ask.arrival.homes.iter().any(|home| home.address == address)
+    }
+
+    /// The server that a message is for, when that is another.
+    fn other_server(&self, ask: &Ask<'_>) -> Option<Ipv4Addr> {
+        let server = ask.message.options.address(option::SERVER)?;
+        Some(server).filter(|server| !self.is_ours(ask, *server))
+    }
+
+    /// Tells an administrator, unless it was told and has not ended since.
+    fn alert(&mut self, alert: Alert, reaction: &mut Reaction) {
+        if self.told.len() < MAX_PROBES && self.told.insert(alert) {
+            reaction.alerts.push(alert);
+        }
+    }
+
+    fn decline(&mut self, ask: &Ask<'_>, reaction: &mut Reaction) {
+        let address = ask.message.options.address(option::REQUESTED);
+        let reason = match (address, self.other_server(ask)) {
+            (None, _) => Reason::Malformed,
+            (_, Some(server)) => Reason::ChoseServer(server),
+            (Some(address), _) if self.has(ask.mac, address) => {
+                let span = self.site.quarantine;
+                reaction.changes.push(self.book.decline(address, ask.mac, span));
+                reaction.alerts.push(Alert::Declined(address, ask.mac));
+                Reason::NothingToSay
+            }
+            _ => Reason::NoRecord,
+        };
+        ask.tell(reaction, Said::Silent(reason), address);
+    }
+
+    /// Whether an address is the client's to decline.
+    fn has(&self, mac: Mac, address: Ipv4Addr) -> bool {
+        let ours = self.book.is_lessee(mac, address) || self.book.is_offered(mac, address);
+        ours && !self.book.is_anothers(mac, address)
+    }
+
+    fn release(&mut self, ask: &Ask<'_>, reaction: &mut Reaction) {
+        let address = ask.message.ciaddr;
+        let reason = match self.other_server(ask) {
+            Some(server) => Reason::ChoseServer(server),
+            None => match self.book.release(ask.mac, address) {
+                Some(change) => {
+                    reaction.changes.push(change);
+                    Reason::NothingToSay
+                }
+                None => Reason::NoRecord,
+            },
+        };
+        ask.tell(reaction, Said::Silent(reason), Some(address));
+    }
+
+    fn inform(&mut self, ask: &Ask<'_>, reaction: &mut Reaction) {
+        let said = Some(ask.message.ciaddr).filter(|address| !address.is_unspecified());
+        let source = Some(*ask.arrival.source.ip())
+            .filter(|address| !ask.relayed() && !address.is_unspecified());
+        let address = said.or(source);
+        let scope = address.and_then(|address| self.scope_of(ask, address));
+        let Some(scope) = scope.or(ask.scopes.first().copied()) else {
+            return ask.tell(reaction, Said::Silent(Reason::NoScope), address);
+        };
+        let mut reply = self.reply(Kind::Ack, ask, &self.site.scopes[scope], None);
+        reply.ciaddr = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        ask.send(reaction, reply, Said::Ack, address);
     }
 }
+
+impl Ask<'_> {
+    fn tell(&self, reaction: &mut Reaction, said: Said, address: Option<Ipv4Addr>) {
+        let class = self.message.class().map(clean);
+        reaction.facts.push(Fact { mac: self.mac, address, class, said });
+    }
+
+    fn send(
+        &self,
+        reaction: &mut Reaction,
+        message: Message,
+        said: Said,
+        address: Option<Ipv4Addr>,
+    ) {
+        let bytes = encode(&message, Room::of(self.message));
+        let to = Destination::of(&message, self.routed.then_some(self.message.ciaddr));
+        reaction.send = Some(Outgoing { message, bytes, to });
+        self.tell(reaction, said, address);
+    }
+}
+
+/// The address whose network a relay asks for: the link that it names (RFC 3527), the subnet that it selects
+/// (RFC 3011), else its own.
+fn selected(message: &Message) -> Ipv4Addr {
+    let relay = message.options.get(option::RELAY).unwrap_or_default();
+    let named = suboption(relay, 5).and_then(|value| <[u8; 4]>::try_from(value).ok());
+    let subnet = message.options.address(option::SUBNET);
+    named.map(Ipv4Addr::from).or(subnet).unwrap_or(message.giaddr)
+}
+
+/// A part of option 82 (RFC 3046 §2.0).
+fn suboption(mut bytes: &[u8], wanted: u8) -> Option<&[u8]> {
+    while let Some(([code, length], rest)) = bytes.split_first_chunk::<2>() {
+        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+        if *code == wanted {
+            return Some(value);
+        }
+        bytes = rest;
+    }
+    None
+}
+
+/// What a client says, and about which address.
+fn heard(message: &Message) -> (Said, Option<Ipv4Addr>) {
+    let wanted = message.options.address(option::REQUESTED);
+    let own = Some(message.ciaddr).filter(|address| !address.is_unspecified());
+    match message.kind {
+        Kind::Request => (Said::Request, wanted.or(own)),
+        Kind::Decline => (Said::Decline, wanted),
+        Kind::Release => (Said::Release, own),
+        Kind::Inform => (Said::Inform, own),
+        _ => (Said::Discover, wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests;

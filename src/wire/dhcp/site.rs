@@ -79,3 +79,12 @@ pub trait Clients {
     /// The client with this hardware address and vendor class, which has no NULs at its end.
     fn client(&self, mac: Mac, class: Option<&[u8]>) -> Client;
 }
+
+impl Scope {
+    /// How long a lease lasts: a minute at least, and at most what 32 bits of seconds hold without meaning
+    /// for ever.
+    pub fn span(&self) -> Duration {
+        let longest = Duration::from_secs(u64::from(u32::MAX) - 1);
+        self.lease.clamp(Duration::from_mins(1), longest)
+    }
+}
