@@ -115,6 +115,8 @@ pub enum Said {
 pub enum Reason {
     /// Not a phone, and only phones are served.
     Stranger,
+    /// A phone of nobody, where those get no addresses.
+    Untagged,
     /// No scope for the network that the message came from.
     NoScope,
     /// No address is left.
@@ -143,6 +145,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Stranger => f.write_str("not a phone that is known or recognised"),
+            Reason::Untagged => f.write_str("phones without a tag get no address in this network"),
             Reason::NoScope => f.write_str("no scope for this network"),
             Reason::Exhausted => f.write_str("no free address is left"),
             Reason::Probing => f.write_str("looking whether the address is free"),

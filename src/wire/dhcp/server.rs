@@ -137,7 +137,16 @@ impl Server {
         if ask.message.kind.by_server() || relay.is_broadcast() || relay.is_multicast() {
             return Some(Reason::Malformed);
         }
-        (self.site.mode == Mode::Phones && ask.boot().is_none()).then_some(Reason::Stranger)
+        match ask.client {
+            _ if self.site.mode == Mode::Full => None,
+            Client::Known(_) => None,
+            Client::Recognised(_) => {
+                let open = |at: &usize| self.site.scopes[*at].unknown;
+                let closed = !ask.scopes.is_empty() && !ask.scopes.iter().any(open);
+                closed.then_some(Reason::Untagged)
+            }
+            Client::Stranger => Some(Reason::Stranger),
+        }
     }
 
     fn decide(&mut self, ask: &Ask<'_>, reaction: &mut Reaction) {

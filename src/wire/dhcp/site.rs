@@ -33,13 +33,18 @@ pub struct Scope {
     /// Options of the network: 3, 6, 15, 42, 4, 2, …. What is always sent is not for here: 1, 28, 51, 53, 54,
     /// 58, 59, 66 and 150 are computed, and the same codes here are not used.
     pub settings: Vec<Setting>,
+    /// In [`Mode::Phones`]: whether phones that are recognised and not known get addresses here.
+    pub unknown: bool,
 }
 
 /// What does not change from packet to packet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Site {
     /// Whom to serve.
     pub mode: Mode,
+    /// Whether a phone is refused that asks for an address which is wrong here, though nothing is known of it;
+    /// otherwise it is not answered. What is another client's is refused in any case.
+    pub authoritative: bool,
     /// The networks. The first that fits is used; several may fit one link.
     pub scopes: Vec<Scope>,
     /// Addresses that belong to one client, inside of pools or not.
@@ -50,6 +55,21 @@ pub struct Site {
     pub probe: bool,
     /// How long nobody gets an address that was found in use by another machine.
     pub quarantine: Duration,
+}
+
+impl Default for Site {
+    /// Nothing is served; the rest as most sites have it.
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            authoritative: true,
+            scopes: Vec::new(),
+            reserved: BTreeMap::new(),
+            ours: BTreeSet::new(),
+            probe: false,
+            quarantine: Duration::from_mins(10),
+        }
+    }
 }
 
 /// What a phone needs besides an address.

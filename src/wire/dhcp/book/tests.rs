@@ -21,6 +21,7 @@ fn site(first: u32, last: u32) -> Site {
         lease: Duration::from_hours(12),
         boot: None,
         settings: Vec::new(),
+        unknown: true,
     };
     Site { scopes: vec![scope], ..Site::default() }
 }

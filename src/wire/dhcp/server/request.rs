@@ -59,7 +59,9 @@ impl Server {
             return Err(said(Reason::NoScope));
         }
         let Some(scope) = self.scope_of(ask, address) else {
-            return Err(Said::Nak(Reason::OtherNetwork));
+            let refused = self.site.authoritative || asks == Asks::Selecting;
+            let said = if refused { Said::Nak } else { Said::Silent };
+            return Err(said(Reason::OtherNetwork));
         };
         match (self.standing(ask, address, scope), asks) {
             (Standing::Mine | Standing::Free, _) => Ok(scope),
@@ -83,7 +85,7 @@ impl Server {
     /// Whether no other server is to be reckoned with, so that an address that is not ours to give is nobody's:
     /// the network is ours, and the client a phone. A stranger may have a fixed lease that we know nothing of.
     fn is_alone(&self, ask: &Ask<'_>) -> bool {
-        self.site.mode == Mode::Full && ask.boot().is_some()
+        self.site.mode == Mode::Full && self.site.authoritative && ask.boot().is_some()
     }
 
     fn standing(&self, ask: &Ask<'_>, address: Ipv4Addr, scope: usize) -> Standing {

@@ -64,6 +64,7 @@ pub(super) fn site(mode: Mode) -> Site {
             Setting::text(option::DOMAIN, "example.net"),
             Setting::seconds(option::TIME_OFFSET, -3600),
         ],
+        unknown: true,
     };
     Site {
         mode,

@@ -214,3 +214,35 @@ fn a_link_without_a_scope_is_left_alone() {
     let named = bench.say(&selecting(PHONE, ip(100), [10, 0, 0, 1].into()));
     assert_eq!(said(&named), Said::Nak(Reason::NoScope));
 }
+
+#[test]
+fn without_authority_what_is_wrong_here_is_left_alone_and_what_is_another_s_refused() {
+    for mode in [Mode::Phones, Mode::Full] {
+        let mut bench = Bench::new(Site { authoritative: false, ..site(mode) });
+        let others = bench.lease(SECOND);
+        let foreign = Ipv4Addr::new(10, 20, 30, 40);
+        let silent = Said::Silent(Reason::OtherNetwork);
+        assert_eq!(said(&bench.say(&rebooting(PHONE, foreign))), silent);
+        assert_eq!(said(&bench.say(&using(PHONE, foreign))), silent);
+        let unknown = said(&bench.say(&rebooting(PHONE, ip(200))));
+        assert_eq!(unknown, Said::Silent(Reason::NoRecord));
+        let taken = said(&bench.say(&rebooting(PHONE, others)));
+        assert_eq!(taken, Said::Nak(Reason::Anothers));
+        let named = said(&bench.say(&selecting(PHONE, foreign, ip(2))));
+        assert_eq!(named, Said::Nak(Reason::OtherNetwork));
+    }
+}
+
+#[test]
+fn phones_without_a_tag_may_be_left_out() {
+    let mut site = site(Mode::Phones);
+    site.scopes[0].unknown = false;
+    let mut bench = Bench::new(site.clone());
+    let mut message = discover(LAPTOP);
+    message.options.set(option::CLASS, *b"Cisco Systems, Inc. IP Phone");
+    assert_eq!(said(&bench.say(&message)), Said::Silent(Reason::Untagged));
+    assert_eq!(said(&bench.say(&discover(PHONE))), Said::Offer);
+    site.mode = Mode::Full;
+    bench.server.set_site(site);
+    assert_eq!(said(&bench.say(&message)), Said::Offer);
+}
