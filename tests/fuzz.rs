@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let own = ["tag", "http", "tftp"].contains(&target);
+    let own = ["tag", "http", "tftp", "dhcp"].contains(&target);
     let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
@@ -90,6 +90,11 @@ fn the_tftp_packets_hold_for_every_seed() {
     replay("tftp", claims::tftp, 12);
 }
 
+#[test]
+fn the_dhcp_server_holds_for_every_seed() {
+    replay("dhcp", claims::dhcp, 12);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -109,7 +114,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 72] = [
+const PIECES: [&[u8]; 84] = [
     b"%2e",
     b"%2f",
     b"%00",
@@ -182,6 +187,18 @@ const PIECES: [&[u8]; 72] = [
     b"NNNNNNNN",
     b"TTTT",
     b"A\0\x01",
+    b"M\x01\x03\x00\x00\x00S",
+    b"M\x03\x01\x02\x0a\x00",
+    b"M\x07\x03\x00\x06\x00",
+    b"M\x04\x03\x00\x0a\x00",
+    b"W\xff",
+    b"J\xff",
+    b"K",
+    b"A\xff",
+    b"\x63\x82\x53\x63",
+    b"\x35\x01\x01",
+    b"\x34\x01\x03",
+    b"\x3c\x06Cisco\0",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -266,4 +283,10 @@ fn hammer_http() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_tftp_packets() {
     hammer("tftp", claims::tftp);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_the_dhcp_server() {
+    hammer("dhcp", claims::dhcp);
 }

@@ -16,6 +16,10 @@ use handset::wire::tftp::{
     Bounds, Datagram, Mode, Pace, Packet, Transfer, parse, printable, settle,
 };
 
+mod dhcp;
+
+pub use dhcp::dhcp;
+
 /// Between the files of one input (the control character "record separator").
 pub const BETWEEN: u8 = 0x1e;
 
