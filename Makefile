@@ -9,7 +9,7 @@ N16    ?= 20000
 N22    ?= 5000
 SEED   ?= $(shell date +%s)
 
-.PHONY: help build run test parity bench bench-storm lint doc setup install clean
+.PHONY: help build run test parity bench bench-storm bench-dhcp lint doc setup install clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -32,6 +32,9 @@ bench:          ## the measurements
 
 bench-storm:    ## boot storms, firmware and abuse: handsetd and four other TFTP servers (root; STORM=options)
 	@tests/storm/run $(STORM)
+
+bench-dhcp:     ## leases a second and boot storms: handsetd and three other DHCP servers (root; DHCP=options)
+	@tests/dhcp-storm/run $(DHCP)
 
 lint:           ## format, clippy and shell scripts only
 	@tests/run fmt clippy scripts
