@@ -24,6 +24,8 @@ pub const MAX_LEASES: usize = 200_000;
 pub const GAP: Duration = Duration::from_mins(10);
 /// How far the clock may go back without being taken for one that was set: leases just wait for it.
 pub const BACK: Duration = Duration::from_mins(1);
+/// How long a lease that ended is remembered, for its client to get the same address again.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// How many addresses one client may have in quarantine: more would be an easy way to close a pool.
 pub const MAX_DECLINED: usize = 8;
 
@@ -294,15 +296,24 @@ impl Book {
         self.put(Lease { address, mac, state, since, until, id, host })
     }
 
-    /// Forgets offers that nobody took up.
-    pub(super) fn tidy(&mut self) {
+    /// Forgets offers that nobody took up, and leases that ended [`KEPT`] ago.
+    pub(super) fn tidy(&mut self) -> Vec<Change> {
         let now = self.clock;
-        let over = |entry: &Entry| entry.offer.is_some_and(|(_, until)| until <= now);
-        let stale: Vec<_> =
+        let stale = |entry: &Entry| entry.offer.is_some_and(|(_, until)| until <= now);
+        let old = |lease: &Lease| now.since(lease.until) > KEPT;
+        let over = |entry: &Entry| stale(entry) || entry.lease.as_ref().is_some_and(old);
+        let all: Vec<_> =
             self.entries.iter().filter(|(_, e)| over(e)).map(|(address, _)| *address).collect();
-        for address in stale {
-            self.edit(address, |entry| entry.offer = None);
+        let mut changes = Vec::new();
+        for address in all {
+            self.edit(address, |entry| {
+                entry.offer = entry.offer.filter(|(_, until)| now < *until);
+                if entry.lease.take_if(|lease| old(lease)).is_some() {
+                    changes.push(Change::Remove(address));
+                }
+            });
         }
+        changes
     }
 }
 

@@ -16,7 +16,7 @@ mod route;
 mod server;
 mod site;
 
-pub use book::{BACK, Book, GAP, MAX_DECLINED, MAX_LEASES};
+pub use book::{BACK, Book, GAP, KEPT, MAX_DECLINED, MAX_LEASES};
 pub use encode::{MIN_LENGTH, Room, encode};
 pub use lease::{Change, Lease, RowFault, State};
 pub use net::{Net, Range};

@@ -102,10 +102,10 @@ impl Server {
         &self.book
     }
 
-    /// To be called once a minute: the book learns how the clock goes, and offers that nobody took up end.
+    /// To be called once a minute: the book learns how the clock goes, and what is long over is forgotten.
     pub fn tick(&mut self, now: Time) -> Vec<Change> {
-        let changes = self.book.read_clock(now);
-        self.book.tidy();
+        let mut changes = self.book.read_clock(now);
+        changes.extend(self.book.tidy());
         let now = self.book.now();
         self.looks.retain(|_, look| now.since(look.since) < OFFER);
         changes

@@ -238,3 +238,16 @@ fn every_address_is_counted_once_whatever_happens() {
         }
     }
 }
+
+#[test]
+fn a_lease_is_forgotten_a_month_after_its_end() {
+    let mut book = book(1, 9);
+    bind(&mut book, ip(1), mac(1));
+    let mut now = pass(&mut book, START, 12 + 30 * 24);
+    assert!(book.tidy().is_empty() && book.is_lessee(mac(1), ip(1)));
+    now = Time(now.0 + 1);
+    book.read_clock(now);
+    assert_eq!(book.tidy(), [Change::Remove(ip(1))]);
+    assert!(book.get(ip(1)).is_none() && book.tidy().is_empty());
+    assert_eq!(book.next(0), Some(ip(1)));
+}
