@@ -21,11 +21,11 @@ use pool::Pools;
 /// How many addresses the book knows at most; who is new then gets an expired one or none.
 pub const MAX_LEASES: usize = 200_000;
 /// The longest time between two readings of the clock that counts as passed.
-pub const GAP: Duration = Duration::from_mins(10);
+pub const GAP: Duration = Duration::from_secs(10 * 60);
 /// How far the clock may go back without being taken for one that was set: leases just wait for it.
-pub const BACK: Duration = Duration::from_mins(1);
+pub const BACK: Duration = Duration::from_secs(60);
 /// How long a lease that ended is remembered, for its client to get the same address again.
-pub const KEPT: Duration = Duration::from_hours(30 * 24);
+pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many addresses one client may have in quarantine: more would be an easy way to close a pool.
 pub const MAX_DECLINED: usize = 8;
 

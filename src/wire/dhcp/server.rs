@@ -21,7 +21,7 @@ mod reply;
 mod request;
 
 /// How long an offer is kept for its client.
-pub const OFFER: Duration = Duration::from_mins(1);
+pub const OFFER: Duration = Duration::from_secs(60);
 /// How long a look at an address may take; who has not answered by then is not there.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How many addresses are looked at at once; an offer beyond is made without a look.

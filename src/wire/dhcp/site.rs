@@ -67,7 +67,7 @@ impl Default for Site {
             reserved: BTreeMap::new(),
             ours: BTreeSet::new(),
             probe: false,
-            quarantine: Duration::from_mins(10),
+            quarantine: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -105,6 +105,6 @@ impl Scope {
     /// for ever.
     pub fn span(&self) -> Duration {
         let longest = Duration::from_secs(u64::from(u32::MAX) - 1);
-        self.lease.clamp(Duration::from_mins(1), longest)
+        self.lease.clamp(Duration::from_secs(60), longest)
     }
 }

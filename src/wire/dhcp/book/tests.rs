@@ -18,7 +18,7 @@ fn site(first: u32, last: u32) -> Site {
     let scope = Scope {
         net: "10.0.0.0/8".parse().unwrap(),
         pools: vec![Range { first: ip(first), last: ip(last) }],
-        lease: Duration::from_hours(12),
+        lease: Duration::from_secs(12 * 3600),
         boot: None,
         settings: Vec::new(),
         unknown: true,
@@ -34,7 +34,7 @@ fn book(first: u32, last: u32) -> Book {
 }
 
 fn bind(book: &mut Book, address: Ipv4Addr, mac: Mac) -> Vec<Change> {
-    let (since, until) = (book.now(), book.now().after(Duration::from_hours(12)));
+    let (since, until) = (book.now(), book.now().after(Duration::from_secs(12 * 3600)));
     let (id, host) = (Vec::new(), String::new());
     let lease = Lease { address, mac, state: State::Bound, since, until, id, host };
     book.bind(lease, |_| true)
@@ -108,7 +108,7 @@ fn pools_that_overlap_are_the_first_scope_s() {
 #[test]
 fn an_offer_ends_by_itself_and_its_address_is_new_again() {
     let mut book = book(1, 2);
-    book.offer(ip(1), mac(1), Duration::from_mins(1));
+    book.offer(ip(1), mac(1), Duration::from_secs(60));
     assert!(book.is_anothers(mac(2), ip(1)) && !book.is_anothers(mac(1), ip(1)));
     assert_eq!(book.next(0), Some(ip(2)));
     book.read_clock(Time(START.0 + 60_000));
@@ -167,7 +167,7 @@ fn a_restart_under_a_wrong_clock_ends_no_lease() {
         assert_eq!(book.now(), clock);
         assert!(book.is_anothers(mac(9), ip(1)) && book.is_anothers(mac(1), ip(2)));
         let left = book.get(ip(1)).unwrap().until.since(clock);
-        assert!(left >= Duration::from_hours(11) && left <= Duration::from_hours(12));
+        assert!(left >= Duration::from_secs(11 * 3600) && left <= Duration::from_secs(12 * 3600));
         assert_eq!(book.next(0), Some(ip(3)));
         // And under a right one later.
         book.read_clock(START);
@@ -180,7 +180,7 @@ fn fifty_thousand_leases_are_picked_and_found_quickly() {
     let mut book = book(1, 60_000);
     for n in 1..=50_000 {
         let address = book.next(0).unwrap();
-        book.offer(address, mac(n), Duration::from_mins(1));
+        book.offer(address, mac(n), Duration::from_secs(60));
         assert_eq!(bind(&mut book, address, mac(n)).len(), 1);
     }
     assert_eq!(book.leases().count(), 50_000);
@@ -197,7 +197,7 @@ fn the_book_is_bounded() {
     let most = u32::try_from(MAX_LEASES).unwrap();
     let mut book = book(1, 2 * most);
     for n in 1..=most {
-        book.offer(ip(n), mac(n), Duration::from_mins(1));
+        book.offer(ip(n), mac(n), Duration::from_secs(60));
     }
     assert_eq!(book.next(0), None);
     assert!(!book.has_room(ip(most + 1)) && book.has_room(ip(1)));
@@ -216,12 +216,12 @@ fn every_address_is_counted_once_whatever_happens() {
         let (n, who) = (1 + (seed >> 8) % 40, mac(1 + (seed >> 16) % 60));
         match seed >> 29 {
             0 | 1 if !book.is_anothers(who, ip(n)) => {
-                book.offer(ip(n), who, Duration::from_mins(1));
+                book.offer(ip(n), who, Duration::from_secs(60));
             }
             2 | 3 if !book.is_anothers(who, ip(n)) => drop(bind(&mut book, ip(n), who)),
             4 => drop(book.release(who, ip(n))),
             5 if book.is_lessee(who, ip(n)) => {
-                drop(book.decline(ip(n), who, Duration::from_mins(9)));
+                drop(book.decline(ip(n), who, Duration::from_secs(9 * 60)));
             }
             6 => book.withdraw(who),
             7 => {

@@ -56,7 +56,7 @@ pub(super) fn site(mode: Mode) -> Site {
     let scope = Scope {
         net: "192.0.2.0/24".parse().unwrap(),
         pools: vec![Range { first: ip(100), last: ip(109) }],
-        lease: Duration::from_hours(24),
+        lease: Duration::from_secs(24 * 3600),
         boot: None,
         settings: vec![
             Setting::addresses(option::ROUTER, &[ip(1)]),
@@ -70,7 +70,7 @@ pub(super) fn site(mode: Mode) -> Site {
         mode,
         scopes: vec![scope],
         ours: BTreeSet::from([ip(2)]),
-        quarantine: Duration::from_mins(10),
+        quarantine: Duration::from_secs(10 * 60),
         ..Site::default()
     }
 }

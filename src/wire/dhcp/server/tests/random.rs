@@ -65,7 +65,7 @@ fn big() -> Site {
     site.scopes[0].net = "192.0.0.0/22".parse().unwrap();
     site.scopes[0].pools =
         vec![Range { first: [192, 0, 0, 200].into(), last: [192, 0, 1, 250].into() }];
-    site.scopes[0].lease = Duration::from_hours(2);
+    site.scopes[0].lease = Duration::from_secs(2 * 3600);
     for n in 0..20 {
         site.reserved.insert([192, 0, 0, 190 + n].into(), mac([0, 0x18, 0xb9, 1, 0, n]));
     }
