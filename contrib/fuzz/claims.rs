@@ -169,6 +169,7 @@ fn wish(tag: &Tag) -> Wish {
         line: tag.line.as_ref().map(|line| line.value),
         label: text(&tag.label),
         profile: text(&tag.profile),
+        ip: tag.ip.as_ref().map(|ip| ip.value),
     }
 }
 
@@ -192,6 +193,7 @@ pub fn editor(data: &[u8]) {
         line: Some(2),
         label: Some("\"Mü\\ller\" =1".to_owned()),
         profile: None,
+        ip: None,
     };
     let (conf, sources) = read(&mut one(data), Age::default());
     if conf.status != Status::Ok {

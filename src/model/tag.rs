@@ -4,6 +4,7 @@ mod codes;
 mod parse;
 pub mod write;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Mac, Span, Spanned};
@@ -27,6 +28,8 @@ pub struct Tag {
     pub label: Option<Spanned<String>>,
     /// `profile=`: the section of handset.conf whose raw keys apply.
     pub profile: Option<Spanned<String>>,
+    /// `ip=`: the address that our DHCP service reserves for the phone.
+    pub ip: Option<Spanned<Ipv4Addr>>,
 }
 
 impl Tag {

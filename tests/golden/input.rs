@@ -142,6 +142,7 @@ impl Input {
             line: None,
             label: label.clone(),
             profile: profile.clone(),
+            ip: None,
         }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
@@ -149,6 +150,7 @@ impl Input {
                 family: "cisco-79x0".into(),
                 model: get("model").map_or_else(|| "7940".into(), |m| m.value.into()),
                 profile: profile.map(|p| p.value),
+                ip: None,
                 lines: Vec::new(),
             });
             self.phones.len() - 1
@@ -278,6 +280,7 @@ fn site() -> Site {
         },
         ami: None,
         tftp: Tftp { listen: None, root: None },
+        dhcp: handset::model::site::Dhcp::default(),
         http: Http::default(),
         families: BTreeMap::new(),
     }

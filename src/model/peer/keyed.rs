@@ -199,6 +199,7 @@ pub(super) fn read<'a>(
         line,
         label: owned(found.label),
         profile: owned(found.profile),
+        ip: None,
     })
 }
 
@@ -261,6 +262,7 @@ fn agree(a: &Tag, b: &Tag) -> bool {
         && same(&a.line, &b.line)
         && same(&a.label, &b.label)
         && same(&a.profile, &b.profile)
+        && same(&a.ip, &b.ip)
 }
 
 fn both(a: Tag, b: Tag) -> Tag {
@@ -270,6 +272,7 @@ fn both(a: Tag, b: Tag) -> Tag {
         line: a.line.or(b.line),
         label: a.label.or(b.label),
         profile: a.profile.or(b.profile),
+        ip: a.ip.or(b.ip),
     }
 }
 

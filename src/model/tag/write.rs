@@ -2,6 +2,7 @@
 //! proved before anybody writes it: the changed text is read again, and must mean the same to Asterisk
 //! and give exactly the wanted tags.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub struct Wish {
     pub label: Option<String>,
     /// `profile=`.
     pub profile: Option<String>,
+    /// `ip=`.
+    pub ip: Option<Ipv4Addr>,
 }
 
 /// One line of one file that changes.
@@ -59,11 +62,13 @@ impl Wish {
     pub fn text(&self) -> String {
         let mut text = format!(";MAC={}", self.mac);
         let line = self.line.map(|line| line.to_string());
+        let ip = self.ip.map(|ip| ip.to_string());
         for (name, value) in [
             ("model", &self.model),
             ("line", &line),
             ("label", &self.label),
             ("profile", &self.profile),
+            ("ip", &ip),
         ] {
             if let Some(value) = value {
                 text += &format!(" {name}={}", quoted(value));
@@ -89,6 +94,7 @@ impl Wish {
             && self.line == tag.line.as_ref().map(|line| line.value)
             && same(&self.label, &tag.label)
             && same(&self.profile, &tag.profile)
+            && self.ip == tag.ip.as_ref().map(|ip| ip.value)
     }
 }
 
