@@ -8,6 +8,7 @@ mod firmware;
 mod fit;
 pub mod key;
 pub mod library;
+pub mod makers;
 pub mod manifest;
 mod peers;
 mod raw;
