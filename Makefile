@@ -53,7 +53,7 @@ install:        ## binaries, units and manual pages below PREFIX (DESTDIR is hon
 	sed 's|/usr/bin/handsetd|$(PREFIX)/bin/handsetd|' systemd/handsetd.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/handsetd.service
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/handset-tftp.socket \
-		systemd/handset-http.socket
+		systemd/handset-http.socket systemd/handset-dhcp.socket systemd/handset-dhcp-watch.socket
 	install -D -m 0644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/handset.conf
 	install -D -m 0644 systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/handset.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 contrib/man/handset.1

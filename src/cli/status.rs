@@ -96,6 +96,10 @@ fn print(status: &Status, options: &Options) -> String {
 /// What was refused, who waits for the operator, and what is open.
 fn guarded(status: &Status) -> String {
     let mut lines: Vec<String> = status.alerts.iter().map(refusal).collect();
+    lines.extend(status.dhcp.iter().map(|alert| {
+        let last: String = alert.last.chars().take(19).collect();
+        format!("DHCP: {} ({} times, last {last})", alert.text, alert.count)
+    }));
     if !status.opened.is_empty() {
         lines.push(super::open::list(&status.opened));
     }

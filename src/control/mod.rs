@@ -4,6 +4,7 @@
 pub mod client;
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,8 @@ pub enum Ask {
         /// What to close.
         what: Open,
     },
+    /// The leases of the DHCP service. Answered with [`Answer::Leases`].
+    Leases,
 }
 
 /// One answer line.
@@ -94,6 +97,8 @@ pub enum Answer {
     Diff(Vec<PhoneDiff>),
     /// What is open.
     Opened(Vec<Opened>),
+    /// The leases, by address.
+    Leases(Vec<LeaseLine>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -238,6 +243,41 @@ pub struct Status {
     /// What is open to unknown askers.
     #[serde(default)]
     pub opened: Vec<Opened>,
+    /// What the DHCP service has to tell, newest first.
+    #[serde(default)]
+    pub dhcp: Vec<DhcpAlert>,
+}
+
+/// Something about DHCP that an administrator should know, within the last day.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DhcpAlert {
+    /// What, in words.
+    pub text: String,
+    /// How often.
+    pub count: u64,
+    /// The last time, RFC 3339.
+    pub last: String,
+}
+
+/// One lease. This is an object of `handset dhcp leases --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaseLine {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The client.
+    pub mac: Mac,
+    /// `bound`, `released`, `declined` or `expired`.
+    pub state: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Until when nobody else gets it, RFC 3339.
+    pub until: String,
+    /// What the client calls itself (option 12).
+    pub host: String,
+    /// The address is reserved for it.
+    pub reserved: bool,
+    /// It is a phone with a tag.
+    pub tagged: bool,
 }
 
 /// A diagnostic on its way to a person.

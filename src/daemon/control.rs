@@ -124,7 +124,7 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         return Err(refuse(ErrorKind::BadRequest, text));
     }
     let changes = match &request.ask {
-        Ask::Status { .. } | Ask::Diff | Ask::Opened => false,
+        Ask::Status { .. } | Ask::Diff | Ask::Opened | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
         Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } => true,
     };

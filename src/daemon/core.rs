@@ -12,6 +12,7 @@ use super::access::Access;
 use super::answer::Waiter;
 use super::askers::Askers;
 use super::catalog::Served;
+use super::dhcp;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
@@ -43,6 +44,8 @@ pub struct Outlets {
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
     pub orders: mpsc::Sender<Order>,
+    /// What the DHCP service is to do.
+    pub dhcp: watch::Sender<Option<Arc<dhcp::Wanted>>>,
     /// The files to export, whenever they change.
     pub export: watch::Sender<Option<Arc<Offer>>>,
 }
@@ -66,6 +69,8 @@ pub struct Core {
     pub(super) owners: HashMap<String, Mac>,
     pub(super) askers: Arc<Askers>,
     pub(super) access: Arc<Access>,
+    /// The DHCP service, where there is one.
+    pub(super) dhcp: Option<dhcp::Handle>,
     /// The phones of which something is known that is not in the journal.
     pub(super) dirty: BTreeSet<Mac>,
     /// The phones of which something is known that the file services and the AMI session do not know.
@@ -117,6 +122,7 @@ impl Core {
             owners: HashMap::new(),
             askers: Arc::default(),
             access: Arc::default(),
+            dhcp: None,
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
             waiters: Vec::new(),
@@ -164,6 +170,7 @@ impl Core {
         if passes {
             self.advance(built, now);
         }
+        self.tell_dhcp(passes);
     }
 
     /// Serves static files from where the settings say.
@@ -418,20 +425,6 @@ impl Core {
         }
         self.intents.pushes.retain(|mac, _| !done.contains(mac));
         self.store.save_intents(&self.intents);
-    }
-
-    /// Wishes pushes, durably.
-    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
-        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
-        self.store.save_intents(&self.intents);
-    }
-
-    /// Lets the removals of what is on disk through.
-    pub(super) fn accept(&mut self) -> bool {
-        let Some(look) = &self.look else { return false };
-        self.intents.accepted = Some(look.fingerprint.clone());
-        self.store.save_intents(&self.intents);
-        true
     }
 
     /// The operator says that Asterisk has loaded what is on disk.

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition, TableError,
+    TableDefinition, TableError, TableHandle as _,
 };
 use thiserror::Error;
 
@@ -63,11 +63,13 @@ pub enum Table {
     Intents,
     /// Text key → observed facts, as JSON.
     Observed,
+    /// IPv4 address (4 bytes) → its DHCP lease, as `wire::dhcp` stores it.
+    Leases,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Meta,
         Table::Generations,
         Table::Parts,
@@ -76,6 +78,7 @@ impl Table {
         Table::Offers,
         Table::Intents,
         Table::Observed,
+        Table::Leases,
     ];
 
     fn definition(self) -> Bytewise {
@@ -88,6 +91,7 @@ impl Table {
             Table::Offers => "offers",
             Table::Intents => "intents",
             Table::Observed => "observed",
+            Table::Leases => "leases",
         })
     }
 }
@@ -378,10 +382,19 @@ fn check_schema(db: &Database) -> Result<Option<String>, redb::Error> {
         Err(other) => return Ok(Some(other.to_string())),
     };
     match found {
+        // A file of an earlier version lacks the tables that came later.
+        Some(SCHEMA) if !has_tables(db)? => make_tables(db).map(|()| None),
         Some(SCHEMA) => Ok(None),
         Some(other) => Ok(Some(format!("it has schema {other}, this handsetd knows {SCHEMA}"))),
         None => make_tables(db).map(|()| None),
     }
+}
+
+fn has_tables(db: &Database) -> Result<bool, redb::Error> {
+    let names: Vec<String> =
+        db.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let there = |table: &Table| names.iter().any(|name| *name == table.definition().name());
+    Ok(Table::ALL.iter().all(there))
 }
 
 fn make_tables(db: &Database) -> Result<(), redb::Error> {

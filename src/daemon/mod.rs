@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod control;
 pub mod core;
 pub mod decide;
+pub mod dhcp;
 pub mod disk;
 pub mod event;
 pub mod export;

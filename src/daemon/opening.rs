@@ -7,13 +7,27 @@ use tracing::info;
 
 use super::askers::Whereabouts;
 use super::core::Core;
-use crate::base::Mac;
+use crate::base::{Mac, Time};
 use crate::control::{Alert, Answer, ErrorKind, Open, Opening, PhoneStatus};
 
 /// Nothing is opened for longer: what is to stay open belongs into `trusted_nets`.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 impl Core {
+    /// Wishes pushes, durably.
+    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
+        self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
+        self.store.save_intents(&self.intents);
+    }
+
+    /// Lets the removals of what is on disk through.
+    pub(super) fn accept(&mut self) -> bool {
+        let Some(look) = &self.look else { return false };
+        self.intents.accepted = Some(look.fingerprint.clone());
+        self.store.save_intents(&self.intents);
+        true
+    }
+
     /// The guard's settings, as they are now.
     pub(super) fn guard(&self) {
         self.access.set(self.site.guard, &self.site.trusted_nets);
