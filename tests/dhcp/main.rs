@@ -5,6 +5,7 @@
 
 mod beside;
 mod clients;
+mod many;
 mod phone;
 mod restart;
 mod site;
