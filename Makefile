@@ -9,7 +9,7 @@ N16    ?= 20000
 N22    ?= 5000
 SEED   ?= $(shell date +%s)
 
-.PHONY: help build run test parity bench bench-storm lint doc setup install clean
+.PHONY: help build run test parity bench bench-storm bench-dhcp lint doc setup install clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -33,6 +33,9 @@ bench:          ## the measurements
 bench-storm:    ## boot storms, firmware and abuse: handsetd and four other TFTP servers (root; STORM=options)
 	@tests/storm/run $(STORM)
 
+bench-dhcp:     ## leases a second and boot storms: handsetd and three other DHCP servers (root; DHCP=options)
+	@tests/dhcp-storm/run $(DHCP)
+
 lint:           ## format, clippy and shell scripts only
 	@tests/run fmt clippy scripts
 
@@ -50,7 +53,7 @@ install:        ## binaries, units and manual pages below PREFIX (DESTDIR is hon
 	sed 's|/usr/bin/handsetd|$(PREFIX)/bin/handsetd|' systemd/handsetd.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/handsetd.service
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/handset-tftp.socket \
-		systemd/handset-http.socket
+		systemd/handset-http.socket systemd/handset-dhcp.socket systemd/handset-dhcp-watch.socket
 	install -D -m 0644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/handset.conf
 	install -D -m 0644 systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/handset.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 contrib/man/handset.1

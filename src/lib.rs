@@ -50,6 +50,7 @@ pub static CODES: &[&[&base::Code]] = &[
     model::peer::pjsip::CODES,
     model::lint::CODES,
     model::phone::CODES,
+    model::phone::RESERVED,
     family::CODES,
     directory::CODES,
     daemon::look::CODES,

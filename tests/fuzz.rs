@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let own = ["tag", "http", "tftp", "trace"].contains(&target);
+    let own = ["tag", "http", "tftp", "trace", "dhcp"].contains(&target);
     let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
@@ -95,6 +95,11 @@ fn the_stories_hold_for_every_seed() {
     replay("trace", claims::trace, 8);
 }
 
+#[test]
+fn the_dhcp_server_holds_for_every_seed() {
+    replay("dhcp", claims::dhcp, 12);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -114,7 +119,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 84] = [
+const PIECES: [&[u8]; 96] = [
     b"%2e",
     b"%2f",
     b"%00",
@@ -199,6 +204,18 @@ const PIECES: [&[u8]; 84] = [
     b" nak 192.168.1.5 why",
     b" notify in-call",
     b" get CTLSEP0018B9FFFFFF.tlv missing",
+    b"M\x01\x03\x00\x00\x00S",
+    b"M\x03\x01\x02\x0a\x00",
+    b"M\x07\x03\x00\x06\x00",
+    b"M\x04\x03\x00\x0a\x00",
+    b"W\xff",
+    b"J\xff",
+    b"K",
+    b"A\xff",
+    b"\x63\x82\x53\x63",
+    b"\x35\x01\x01",
+    b"\x34\x01\x03",
+    b"\x3c\x06Cisco\0",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -289,4 +306,10 @@ fn hammer_the_stories() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_tftp_packets() {
     hammer("tftp", claims::tftp);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_the_dhcp_server() {
+    hammer("dhcp", claims::dhcp);
 }

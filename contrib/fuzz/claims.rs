@@ -16,6 +16,10 @@ use handset::wire::tftp::{
     Bounds, Datagram, Mode, Pace, Packet, Transfer, parse, printable, settle,
 };
 
+mod dhcp;
+
+pub use dhcp::dhcp;
+
 /// Between the files of one input (the control character "record separator").
 pub const BETWEEN: u8 = 0x1e;
 
@@ -166,6 +170,7 @@ fn wish(tag: &Tag) -> Wish {
         label: text(&tag.label),
         profile: text(&tag.profile),
         firmware: text(&tag.firmware),
+        ip: tag.ip.as_ref().map(|ip| ip.value),
     }
 }
 
@@ -190,6 +195,7 @@ pub fn editor(data: &[u8]) {
         label: Some("\"Mü\\ller\" =1".to_owned()),
         profile: None,
         firmware: None,
+        ip: None,
     };
     let (conf, sources) = read(&mut one(data), Age::default());
     if conf.status != Status::Ok {

@@ -59,6 +59,8 @@ pub enum Command {
     Explain(super::explain::Explain),
     /// Say what the code of a message means
     ExplainCode(super::explain_code::ExplainCode),
+    /// DHCP: what another server needs, and the leases of our own
+    Dhcp(super::dhcp::Dhcp),
 }
 
 /// `handset status`.

@@ -5,6 +5,7 @@ pub mod args;
 mod check;
 mod conf;
 mod daemon;
+mod dhcp;
 mod diff;
 mod explain;
 mod explain_code;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Conf(options) => conf::run(options),
         Command::Explain(options) => explain::run(&args, options),
         Command::ExplainCode(options) => explain_code::run(options),
+        Command::Dhcp(options) => dhcp::run(&args, options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.
     let _ = std::io::stdout().flush();

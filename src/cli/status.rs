@@ -100,6 +100,10 @@ fn guarded(status: &Status) -> String {
         let (mac, why) = (phone.mac, &phone.why);
         format!("ALERT: {mac} is off the firmware ladder: {why}; handset firmware retry {mac}")
     }));
+    lines.extend(status.dhcp.iter().map(|alert| {
+        let last: String = alert.last.chars().take(19).collect();
+        format!("DHCP: {} ({} times, last {last})", alert.text, alert.count)
+    }));
     if !status.opened.is_empty() {
         lines.push(super::open::list(&status.opened));
     }

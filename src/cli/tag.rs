@@ -22,7 +22,7 @@ pub struct Tag {
     pub peer: String,
     /// The phone's MAC, in any spelling
     pub mac: Mac,
-    /// model=7960 line=2 "label=Front desk" profile=NAME firmware=LOAD
+    /// model=7960 line=2 "label=Front desk" profile=NAME firmware=LOAD ip=192.0.2.7
     #[arg(value_name = "NAME=VALUE")]
     pub attributes: Vec<String>,
     /// Show what would change, and change nothing
@@ -73,7 +73,7 @@ pub(super) fn untag(tops: &[PathBuf], etc: &Path, options: &Untag) -> u8 {
 /// The attributes of the command line.
 fn wish(mac: Mac, attributes: &[String]) -> Result<Wish, String> {
     let mut wish =
-        Wish { mac, model: None, line: None, label: None, profile: None, firmware: None };
+        Wish { mac, model: None, line: None, label: None, profile: None, firmware: None, ip: None };
     for attribute in attributes {
         let Some((name, value)) = attribute.split_once('=') else {
             return Err(format!("'{attribute}' is not name=value"));
@@ -89,8 +89,12 @@ fn wish(mac: Mac, attributes: &[String]) -> Result<Wish, String> {
                 let line: u8 = line.ok_or("line is a number from 1 to 99")?;
                 wish.line.replace(line).is_some()
             }
+            "ip" => {
+                let ip = value.parse().map_err(|_| "ip is an IPv4 address")?;
+                wish.ip.replace(ip).is_some()
+            }
             _ => {
-                let near = nearest(name, ["model", "line", "label", "profile", "firmware"]);
+                let near = nearest(name, ["model", "line", "label", "profile", "firmware", "ip"]);
                 let near = near.map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
                 return Err(format!("a tag has no attribute '{name}'{near}"));
             }

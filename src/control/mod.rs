@@ -2,14 +2,19 @@
 //! a line, a request and its answers. The first field of a request is the version.
 
 pub mod client;
+mod firmware;
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Cidr, Digest, Level, Mac};
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
+pub use firmware::{
+    Firmware, FirmwareImage, FirmwareLoad, FirmwarePhone, FirmwareStep, FirmwareWay,
+};
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;
@@ -89,6 +94,8 @@ pub enum Ask {
         /// A word as in [`Ask::Status`]; none for all.
         phone: Option<String>,
     },
+    /// The leases of the DHCP service. Answered with [`Answer::Leases`].
+    Leases,
 }
 
 /// One answer line.
@@ -119,6 +126,8 @@ pub enum Answer {
     Unknown(Vec<UnknownPhone>),
     /// The firmware.
     Firmware(Box<Firmware>),
+    /// The leases, by address.
+    Leases(Vec<LeaseLine>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -266,6 +275,9 @@ pub struct Status {
     /// The phones that were taken off the firmware ladder.
     #[serde(default)]
     pub off_ladder: Vec<OffLadder>,
+    /// What the DHCP service has to tell, newest first.
+    #[serde(default)]
+    pub dhcp: Vec<DhcpAlert>,
 }
 
 /// A phone that was taken off the firmware ladder.
@@ -275,6 +287,38 @@ pub struct OffLadder {
     pub mac: Mac,
     /// Why.
     pub why: String,
+}
+
+/// Something about DHCP that an administrator should know, within the last day.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DhcpAlert {
+    /// What, in words.
+    pub text: String,
+    /// How often.
+    pub count: u64,
+    /// The last time, RFC 3339.
+    pub last: String,
+}
+
+/// One lease. This is an object of `handset dhcp leases --json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaseLine {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The client.
+    pub mac: Mac,
+    /// `bound`, `released`, `declined` or `expired`.
+    pub state: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Until when nobody else gets it, RFC 3339.
+    pub until: String,
+    /// What the client calls itself (option 12).
+    pub host: String,
+    /// The address is reserved for it.
+    pub reserved: bool,
+    /// It is a phone with a tag.
+    pub tagged: bool,
 }
 
 /// A diagnostic on its way to a person.
@@ -414,82 +458,4 @@ pub struct UnknownPhone {
     pub near: Option<String>,
     /// What to write behind a section of sip.conf.
     pub tag: String,
-}
-
-/// The firmware of a site. This is the object of `handset firmware --json`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Firmware {
-    /// The loads that lie in the static root, whole or not.
-    pub loads: Vec<FirmwareLoad>,
-    /// Every image there.
-    pub images: Vec<FirmwareImage>,
-    /// The ways to the loads that phones shall run.
-    pub ways: Vec<FirmwareWay>,
-    /// The phones, by MAC.
-    pub phones: Vec<FirmwarePhone>,
-}
-
-/// A load with a list of its images.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FirmwareLoad {
-    /// Its name.
-    pub load: String,
-    /// The images that are missing.
-    pub missing: Vec<String>,
-}
-
-/// One image.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FirmwareImage {
-    /// The name of the file.
-    pub name: String,
-    /// Bytes.
-    pub size: u64,
-    /// It carries a signature; whether that is genuine only the phone can tell.
-    pub signed: bool,
-    /// What looks wrong.
-    pub odd: Vec<String>,
-}
-
-/// The way to one load.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FirmwareWay {
-    /// The family.
-    pub family: String,
-    /// The load at the end.
-    pub target: String,
-    /// Its steps.
-    pub steps: Vec<FirmwareStep>,
-}
-
-/// One step.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FirmwareStep {
-    /// What a phone runs that stands there.
-    pub at: String,
-    /// What it is told; null when there is no such load.
-    pub load: Option<String>,
-    /// Why no phone is sent on from here; empty when all is there.
-    pub missing: Vec<String>,
-}
-
-/// The firmware of one phone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FirmwarePhone {
-    /// The phone.
-    pub mac: Mac,
-    /// Its first line's peer.
-    pub peer: String,
-    /// Its model.
-    pub model: String,
-    /// What it was seen to run; null when that is not known.
-    pub runs: Option<String>,
-    /// The load that it shall run; null when none is set, or not all of it is there.
-    pub target: Option<String>,
-    /// The load that it is told next; null when it needs none.
-    pub next: Option<String>,
-    /// It was taken off the ladder.
-    pub off: bool,
-    /// Why it is off, or stays where it is.
-    pub detail: Option<String>,
 }

@@ -7,12 +7,13 @@ mod scan;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use self::alerts::{Alerts, Topic};
 use self::scan::{Scans, Sign};
 use super::askers::Askers;
+use super::dhcp::Board;
 use super::neighbours::{Neighbours, Place};
 use super::now;
 use crate::base::{Cidr, Mac, Time};
@@ -40,6 +41,8 @@ const CONTRADICTED_MAX: usize = 4096;
 pub struct Access {
     /// Where the kernel has an address.
     places: Box<dyn Fn(IpAddr) -> Place + Send + Sync>,
+    /// Our DHCP service, which knows whose address it gave.
+    leases: OnceLock<Arc<Board>>,
     policy: RwLock<(GuardMode, Vec<Cidr>)>,
     opened: Mutex<Vec<(Opening, Instant)>>,
     alerts: Mutex<Alerts>,
@@ -67,11 +70,26 @@ impl Access {
     pub fn new(places: impl Fn(IpAddr) -> Place + Send + Sync + 'static) -> Self {
         Self {
             places: Box::new(places),
+            leases: OnceLock::new(),
             policy: RwLock::default(),
             opened: Mutex::default(),
             alerts: Mutex::default(),
             scans: Mutex::default(),
             contradicted: Mutex::default(),
+        }
+    }
+
+    /// Believes the leases of our DHCP service, from now on.
+    pub fn believe(&self, leases: Arc<Board>) {
+        // There is one service; it stays.
+        let _ = self.leases.set(leases);
+    }
+
+    /// Whose address it is by a lease of ours.
+    fn lease(&self, address: IpAddr) -> Option<Mac> {
+        match (self.leases.get(), address) {
+            (Some(board), IpAddr::V4(v4)) => board.owner(v4, now()),
+            _ => None,
         }
     }
 
@@ -125,11 +143,11 @@ impl Access {
         self.noted(Topic { reason: Reason::Scan, address, phone: None }, mac).unwrap_or(Pass::Hide)
     }
 
-    /// Whom the neighbour table has at an address.
+    /// Whom the neighbour table has at an address, else whom we gave it to.
     pub fn neighbour(&self, address: IpAddr) -> Option<Mac> {
         match (self.places)(address) {
             Place::Near(mac) => Some(mac),
-            _ => None,
+            _ => self.lease(address),
         }
     }
 
@@ -204,6 +222,7 @@ impl Access {
         let foreign = place != Place::Own;
         Evidence {
             neighbour,
+            lease: self.lease(address),
             registered: foreign && askers.whole(phone) == Some(address),
             proved: proved.filter(|_| foreign).map(|time| now().since(time)),
             trusted: self.trusts(address),

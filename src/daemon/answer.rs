@@ -15,6 +15,11 @@ use crate::control::{
 use crate::family::Artifact;
 use crate::plan::{diff, offer};
 
+fn no_dhcp() -> Answer {
+    let message = "there is no DHCP service: set mode in the section [dhcp] of handset.conf and restart handsetd";
+    Answer::Error { kind: ErrorKind::Unavailable, message: message.into() }
+}
+
 /// Somebody who waits for a push to end.
 pub(super) struct Waiter {
     answers: mpsc::Sender<Answer>,
@@ -30,6 +35,13 @@ impl Core {
         let answer = match ask {
             Ask::Status { phone } => self.status(phone.as_deref(), now),
             Ask::Diff => Answer::Diff(self.diff()),
+            Ask::Leases => match &self.dhcp {
+                Some(service) => {
+                    service.leases(answers);
+                    return false;
+                }
+                None => no_dhcp(),
+            },
             Ask::Opened => Answer::Opened(self.access.all_open()),
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),
@@ -108,6 +120,7 @@ impl Core {
             alerts,
             opened: self.access.all_open(),
             off_ladder,
+            dhcp: self.dhcp.as_ref().map(|service| service.alerts(now)).unwrap_or_default(),
         }))
     }
 

@@ -129,7 +129,8 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         | Ask::Opened
         | Ask::Trace { .. }
         | Ask::Unknown
-        | Ask::Firmware => false,
+        | Ask::Firmware
+        | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
         Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
             true

@@ -13,6 +13,7 @@ use super::answer::Waiter;
 use super::askers::Askers;
 use super::catalog::Served;
 use super::climb::Heard;
+use super::dhcp;
 use super::event::Order;
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
@@ -46,6 +47,8 @@ pub struct Outlets {
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
     pub orders: mpsc::Sender<Order>,
+    /// What the DHCP service is to do.
+    pub dhcp: watch::Sender<Option<Arc<dhcp::Wanted>>>,
     /// The files to export, whenever they change.
     pub export: watch::Sender<Option<Arc<Offer>>>,
 }
@@ -69,6 +72,8 @@ pub struct Core {
     pub(super) owners: HashMap<String, Mac>,
     pub(super) askers: Arc<Askers>,
     pub(super) access: Arc<Access>,
+    /// The DHCP service, where there is one.
+    pub(super) dhcp: Option<dhcp::Handle>,
     /// The phones of which something is known that is not in the journal.
     pub(super) dirty: BTreeSet<Mac>,
     /// The phones of which something is known that the file services and the AMI session do not know.
@@ -132,6 +137,7 @@ impl Core {
             owners: HashMap::new(),
             askers: Arc::default(),
             access: Arc::default(),
+            dhcp: None,
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
             waiters: Vec::new(),
@@ -185,6 +191,7 @@ impl Core {
         if passes {
             self.advance(built, now);
         }
+        self.tell_dhcp(passes);
     }
 
     /// Serves static files from where the settings say.

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition, TableError,
+    TableDefinition, TableError, TableHandle as _,
 };
 use thiserror::Error;
 
@@ -66,11 +66,13 @@ pub enum Table {
     /// Time and number (8 and 4 bytes, big-endian: in order) → what happened then, as a row of
     /// `plan::boot::record`.
     Events,
+    /// IPv4 address (4 bytes) → its DHCP lease, as `wire::dhcp` stores it.
+    Leases,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Table::Meta,
         Table::Generations,
         Table::Parts,
@@ -80,6 +82,7 @@ impl Table {
         Table::Intents,
         Table::Observed,
         Table::Events,
+        Table::Leases,
     ];
 
     fn definition(self) -> Bytewise {
@@ -93,6 +96,7 @@ impl Table {
             Table::Intents => "intents",
             Table::Observed => "observed",
             Table::Events => "events",
+            Table::Leases => "leases",
         })
     }
 }
@@ -402,11 +406,19 @@ fn check_schema(db: &Database) -> Result<Option<String>, redb::Error> {
         Err(other) => return Ok(Some(other.to_string())),
     };
     match found {
-        // A file of an earlier release of the same schema lacks the tables that came later.
-        Some(SCHEMA) => make_tables(db).map(|()| None),
+        // A file of an earlier version lacks the tables that came later.
+        Some(SCHEMA) if !has_tables(db)? => make_tables(db).map(|()| None),
+        Some(SCHEMA) => Ok(None),
         Some(other) => Ok(Some(format!("it has schema {other}, this handsetd knows {SCHEMA}"))),
         None => make_tables(db).map(|()| None),
     }
+}
+
+fn has_tables(db: &Database) -> Result<bool, redb::Error> {
+    let names: Vec<String> =
+        db.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let there = |table: &Table| names.iter().any(|name| *name == table.definition().name());
+    Ok(Table::ALL.iter().all(there))
 }
 
 fn make_tables(db: &Database) -> Result<(), redb::Error> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::dhcp::Wanted;
 use super::disk::Closure;
 use super::source::{Basis, Reading, read};
 use super::stable;
@@ -68,6 +69,8 @@ pub struct Look {
     pub directory: Arc<Directory>,
     /// The firmware images in the static root.
     pub images: Arc<Images>,
+    /// What the DHCP service is to do.
+    pub dhcp: Arc<Wanted>,
     /// What is wrong.
     pub messages: Vec<Message>,
     /// The identity of sip.conf's content.
@@ -189,11 +192,15 @@ impl Source {
         let unfit = held.keys().any(|mac| previous.phones.contains_key(mac));
         let directory =
             self.directory(std::mem::take(&mut reading.directory), &decided, hold.is_some());
+        let families = Arc::new(reading.families);
+        let decision = (decided.server_address, decided.timezone.as_deref());
+        let dhcp = Wanted::new(&reading.site, &reading.phones, &families, decision);
         let look = Look {
             directory,
             images: Arc::new(std::mem::take(&mut reading.images)),
+            dhcp: Arc::new(dhcp),
             site: Arc::new(reading.site),
-            families: Arc::new(reading.families),
+            families,
             built: Arc::new(built.unwrap_or_else(|| previous.clone())),
             hold,
             held,

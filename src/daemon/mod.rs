@@ -11,6 +11,7 @@ mod climb;
 pub mod control;
 pub mod core;
 pub mod decide;
+pub mod dhcp;
 pub mod disk;
 pub mod event;
 pub mod export;

@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourHeader, NeighbourMessage, NeighbourState,
 };
@@ -115,14 +118,15 @@ fn seek(address: IpAddr) {
     }
 }
 
+/// A line to the kernel.
 #[derive(Debug)]
-struct Kernel {
+pub(super) struct Kernel {
     socket: OwnedFd,
     sequence: u32,
 }
 
 impl Kernel {
-    fn open() -> io::Result<Self> {
+    pub(super) fn open() -> io::Result<Self> {
         let socket = socket::socket(
             socket::AddressFamily::Netlink,
             SockType::Raw,
@@ -148,14 +152,40 @@ impl Kernel {
         })
     }
 
+    /// The MAC of a neighbour's entry, if the kernel would send there.
+    pub(super) fn mac(&mut self, address: IpAddr, interface: u32) -> io::Result<Option<Mac>> {
+        let question = RouteNetlinkMessage::GetNeighbour(neighbour_at(address, interface));
+        Ok(match self.exchange(question)? {
+            Some(RouteNetlinkMessage::NewNeighbour(entry)) => match neighbour(&entry) {
+                Place::Near(mac) => Some(mac),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Makes, replaces or removes an entry; one that is gone already is removed.
+    pub(super) fn change(&mut self, change: RouteNetlinkMessage) -> io::Result<()> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        self.exchange_with(change, flags).map(drop)
+    }
+
     /// Asks one thing; none when the kernel has no such entry.
     fn exchange(
         &mut self,
         question: RouteNetlinkMessage,
     ) -> io::Result<Option<RouteNetlinkMessage>> {
+        self.exchange_with(question, NLM_F_REQUEST)
+    }
+
+    fn exchange_with(
+        &mut self,
+        question: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Option<RouteNetlinkMessage>> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
-        (header.flags, header.sequence_number) = (NLM_F_REQUEST, self.sequence);
+        (header.flags, header.sequence_number) = (flags, self.sequence);
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(question));
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
@@ -173,6 +203,8 @@ impl Kernel {
         }
         match answer.payload {
             NetlinkPayload::InnerMessage(inner) => Ok(Some(inner)),
+            // An error of zero says that all went well.
+            NetlinkPayload::Error(error) if error.code.is_none() => Ok(None),
             NetlinkPayload::Error(error) => absent(error.to_io()),
             _ => Ok(None),
         }
@@ -218,7 +250,7 @@ fn direct(route: &RouteMessage) -> Option<u32> {
     interface.filter(|_| route.header.kind == RouteType::Unicast)
 }
 
-fn neighbour_at(address: IpAddr, interface: u32) -> NeighbourMessage {
+pub(super) fn neighbour_at(address: IpAddr, interface: u32) -> NeighbourMessage {
     let destination = match address {
         IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
         IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),

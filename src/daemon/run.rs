@@ -25,9 +25,10 @@ use super::now;
 use super::serve::Catalog;
 use super::store::Store;
 use super::{
-    ami, control, export, http, journal, source, systemd, tftp, trim, watch as watch_disk,
+    ami, control, dhcp, export, http, journal, source, systemd, tftp, trim, watch as watch_disk,
 };
 use crate::base::{Sources, report};
+use crate::directory::Directory;
 use crate::family::library;
 use crate::model::site::{Ami, Site};
 use crate::plan::offer::Offer;
@@ -110,6 +111,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let (calls_in, calls) = mpsc::channel(64);
     let (served_in, served) = watch::channel(Served::default());
     let (export_in, exports) = watch::channel(None);
+    let (dhcp_in, wanted) = watch::channel(None);
 
     let listener = control::bind(&site.control_socket).map_err(|source| Failure::Listen {
         what: site.control_socket.display().to_string(),
@@ -119,21 +121,21 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
     let file_service = serve_files(&site, &tasks, catalog.clone(), events_in.clone(), &stop)?;
     let (directory_in, directory) = watch::channel(Arc::default());
-    let service = http::Service {
-        catalog,
-        directory,
-        report: events_in.clone(),
-        limits: http::Limits::default(),
-        counters: Arc::default(),
-    };
-    let web_service = http::start(&site.http, service, &tasks, &stop)
-        .map_err(|source| Failure::Listen { what: "HTTP".to_owned(), source })?;
+    let web_service = serve_pages(&site, &tasks, catalog, directory, events_in.clone(), &stop)?;
+    let (leases, address_service) =
+        serve_addresses(&site, &tasks, &state, wanted, events_in.clone(), &stop)?;
     let known = previous > 0;
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
     let (orders, _) = mpsc::channel(1);
-    let outlets = Outlets { served: served_in, directory: directory_in, orders, export: export_in };
-    let core = Core::new(
+    let outlets = Outlets {
+        served: served_in,
+        directory: directory_in,
+        orders,
+        dhcp: dhcp_in,
+        export: export_in,
+    };
+    let mut core = Core::new(
         Arc::new(site),
         store,
         restored,
@@ -141,6 +143,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         outlets,
         now(),
     );
+    core.serves_dhcp(leases);
     let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop);
     let mut session = Session { events: events_in.clone(), settings: None, task: None };
     tasks.spawn(signals(events_in, stop.clone()));
@@ -148,6 +151,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         result = looping(core, Inlets { events, calls }, &mut looker, &mut session, &stop) => result,
         () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
         () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
+        () = tasks_of(address_service, &stop) => Err(Failure::Task("DHCP")),
     };
     systemd::stopping();
     stop.cancel();
@@ -186,6 +190,37 @@ fn serve_files(
         counters: Arc::default(),
     };
     Ok(Some(tasks.spawn(tftp::serve(vec![listener], service, stop.clone()))))
+}
+
+/// Starts the HTTP service, where it is on.
+fn serve_pages(
+    site: &Site,
+    tasks: &TaskTracker,
+    catalog: Arc<dyn Catalog>,
+    directory: watch::Receiver<Arc<Directory>>,
+    report: mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let (limits, counters) = (http::Limits::default(), Arc::default());
+    let service = http::Service { catalog, directory, report, limits, counters };
+    let failure = |source| Failure::Listen { what: "HTTP".to_owned(), source };
+    http::start(&site.http, service, tasks, stop).map_err(failure)
+}
+
+/// Starts the DHCP service, where it is on, and what keeps the file of another server current.
+fn serve_addresses(
+    site: &Site,
+    tasks: &TaskTracker,
+    state: &journal::Journal,
+    wanted: watch::Receiver<Option<Arc<dhcp::Wanted>>>,
+    report: mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> Result<(Option<dhcp::Handle>, Option<JoinHandle<()>>), Failure> {
+    let failure = |source| Failure::Listen { what: "DHCP".to_owned(), source };
+    let running = dhcp::start(&site.dhcp, state, report).map_err(failure)?;
+    let handle = running.as_ref().map(|running| running.handle.clone());
+    tasks.spawn(dhcp::snippet::follow(wanted, handle.clone(), stop.clone()));
+    Ok((handle, running.map(|running| tasks.spawn(dhcp::serve(running, stop.clone())))))
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.

@@ -142,6 +142,7 @@ pub fn read(config: &Path, sip_conf: Option<&Path>) -> (Reading, Stamp) {
     let models: Vec<ModelFacts> = families.models();
     let mut phones = phone::assemble(&asterisk.peers, &asterisk.refused, &models, &site);
     diagnostics.append(&mut phones.diagnostics);
+    diagnostics.extend(phone::reserved(phones.phones.values(), &site.dhcp).1);
     if let Some(root) = &site.tftp.root {
         disk.depends(&root.join("*"));
     }

@@ -4,7 +4,7 @@
 mod firmware;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use crate::base::{Code, FileName, Mac};
@@ -51,6 +51,8 @@ pub struct Family {
     pub user_agents: Vec<Pattern>,
     /// DHCP vendor classes, by their beginning.
     pub dhcp_classes: Vec<Pattern>,
+    /// What its phones want to hear from a DHCP server.
+    pub dhcp: DhcpFacts,
     /// What firmware is called; none: no file of the family names any.
     pub firmware: Option<FirmwareFacts>,
     /// What its phones ask for at each stage of their firmware, in the order of the manifest.
@@ -157,6 +159,29 @@ pub struct Pattern {
     pub firmware: bool,
     /// The major release of the SIP application, where it tells it.
     pub sip: Option<u16>,
+    /// Nothing may follow: the text is the whole one.
+    pub whole: bool,
+}
+
+/// What phones of a family want to hear from a DHCP server, beside an address (phones.md §4).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DhcpFacts {
+    /// What option 66 says instead of the boot server's dotted address: a URL with `{server}` in it.
+    pub url: Option<String>,
+    /// Option 12; `{MAC}` and `{mac}` stand for the phone's address.
+    pub host_name: Option<String>,
+    /// Option 43, byte for byte.
+    pub vendor: Vec<u8>,
+    /// The first three bytes of MACs that phones of the family have, and hardly anything else has.
+    pub ouis: BTreeSet<[u8; 3]>,
+}
+
+impl DhcpFacts {
+    /// Option 12 for a phone.
+    pub fn host(&self, mac: Mac) -> Option<String> {
+        let name = self.host_name.as_ref()?;
+        Some(name.replace("{MAC}", &mac.upper()).replace("{mac}", &mac.lower()))
+    }
 }
 
 /// What firmware is called.
@@ -190,6 +215,16 @@ impl Family {
     pub fn dhcp_class(&self, bytes: &[u8]) -> Option<&Pattern> {
         let text = bytes.strip_suffix(b"\0").unwrap_or(bytes);
         longest(&self.dhcp_classes, std::str::from_utf8(text).ok()?)
+    }
+
+    /// Whether a machine with this MAC and vendor class is a phone that the family fits. One that says a
+    /// class is judged by it alone.
+    pub fn recognises(&self, mac: Mac, class: Option<&[u8]>) -> bool {
+        let [a, b, c, ..] = mac.bytes();
+        match class {
+            Some(class) => self.dhcp_class(class).is_some(),
+            None => self.dhcp.ouis.contains(&[a, b, c]),
+        }
     }
 
     /// Whether a phone that was seen with this User-Agent may be told of firmware (design §6).
@@ -233,7 +268,11 @@ impl Family {
 }
 
 fn longest<'a>(patterns: &'a [Pattern], text: &str) -> Option<&'a Pattern> {
-    patterns.iter().filter(|p| text.starts_with(&p.prefix)).max_by_key(|p| p.prefix.len())
+    let fits = |p: &&Pattern| match p.whole {
+        true => text == p.prefix,
+        false => text.starts_with(&p.prefix),
+    };
+    patterns.iter().filter(fits).max_by_key(|p| p.prefix.len())
 }
 
 impl File {

@@ -10,6 +10,7 @@ pub mod images;
 pub mod key;
 pub mod ladder;
 pub mod library;
+pub mod makers;
 pub mod manifest;
 mod peers;
 mod raw;

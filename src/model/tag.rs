@@ -4,6 +4,7 @@ mod codes;
 mod parse;
 pub mod write;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Mac, Span, Spanned};
@@ -29,6 +30,8 @@ pub struct Tag {
     pub profile: Option<Spanned<String>>,
     /// `firmware=`: the load that this phone shall run, or `none`.
     pub firmware: Option<Spanned<String>>,
+    /// `ip=`: the address that our DHCP service reserves for the phone.
+    pub ip: Option<Spanned<Ipv4Addr>>,
 }
 
 impl Tag {

@@ -1,5 +1,6 @@
 //! Whether a file with a secret goes to an asker: what is known about its address, in a fixed rank.
-//! Who vouches first decides; the kernel's neighbour table alone can say that the address is another's.
+//! Who vouches first decides; the kernel's neighbour table, and a lease of our own DHCP service where it is silent,
+//! alone can say that the address is another's.
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub const PROVED_FOR: Duration = Duration::from_secs(30 * 86_400);
 pub struct Evidence {
     /// Whom the kernel's neighbour table has at the address, on our own link.
     pub neighbour: Option<Mac>,
+    /// Whom our DHCP service gave the address to, while the lease holds.
+    pub lease: Option<Mac>,
     /// All lines of the phone are registered from the address now.
     pub registered: bool,
     /// How long ago the phone was proved to be there, unless a neighbour contradicted since.
@@ -30,6 +33,8 @@ pub struct Evidence {
 pub enum Voucher {
     /// The neighbour table.
     Neighbour,
+    /// Our lease.
+    Lease,
     /// The registration of all its lines.
     Registration,
     /// A proof from before.
@@ -53,15 +58,26 @@ pub enum Verdict {
 
 /// Weighs the evidence about an asker of `phone`'s file.
 pub fn verdict(phone: Mac, evidence: &Evidence) -> Verdict {
-    let fresh = evidence.proved.is_some_and(|age| age <= PROVED_FOR);
     match evidence.neighbour {
         Some(mac) if mac == phone => Verdict::Vouched(Voucher::Neighbour),
         Some(other) => Verdict::Anothers(other),
-        None if evidence.registered => Verdict::Vouched(Voucher::Registration),
-        None if fresh => Verdict::Vouched(Voucher::Proof),
-        None if evidence.trusted => Verdict::Vouched(Voucher::Trusted),
-        None if evidence.opened => Verdict::Vouched(Voucher::Opened),
-        None => Verdict::Unknown,
+        None => leased(phone, evidence).unwrap_or_else(|| remembered(evidence)),
+    }
+}
+
+fn leased(phone: Mac, evidence: &Evidence) -> Option<Verdict> {
+    let owner = evidence.lease?;
+    Some(if owner == phone { Verdict::Vouched(Voucher::Lease) } else { Verdict::Anothers(owner) })
+}
+
+fn remembered(evidence: &Evidence) -> Verdict {
+    let fresh = evidence.proved.is_some_and(|age| age <= PROVED_FOR);
+    match () {
+        () if evidence.registered => Verdict::Vouched(Voucher::Registration),
+        () if fresh => Verdict::Vouched(Voucher::Proof),
+        () if evidence.trusted => Verdict::Vouched(Voucher::Trusted),
+        () if evidence.opened => Verdict::Vouched(Voucher::Opened),
+        () => Verdict::Unknown,
     }
 }
 
@@ -86,12 +102,13 @@ mod tests {
         Mac::new([0, 0x18, 0xb9, 0, 0, last]).unwrap()
     }
 
-    /// What is known, one letter each: `n` neighbour, `o` another neighbour, `r` registered, `p` proved
+    /// What is known, one letter each: `n` neighbour, `o` another neighbour, `l` our lease, `a` another's lease, `r` registered, `p` proved
     /// 30 days ago, `P` longer ago, `t` trusted, `O` opened.
     fn evidence(letters: &str) -> Evidence {
         let is = |letter| letters.contains(letter);
         Evidence {
             neighbour: if is('n') { Some(mac(1)) } else { is('o').then(|| mac(2)) },
+            lease: if is('l') { Some(mac(1)) } else { is('a').then(|| mac(3)) },
             registered: is('r'),
             proved: if is('p') { Some(30 * DAY) } else { is('P').then_some(31 * DAY) },
             trusted: is('t'),
@@ -100,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn who_vouches_first_decides_and_only_a_neighbour_can_say_anothers() {
+    fn who_vouches_first_decides_and_only_a_neighbour_or_a_lease_can_say_anothers() {
         use Voucher::*;
         let anothers = Verdict::Anothers(mac(2));
         let table = [
@@ -113,6 +130,12 @@ mod tests {
             ("ot", anothers),
             ("oO", anothers),
             ("orptO", anothers),
+            ("ol", anothers),
+            ("na", Verdict::Vouched(Neighbour)),
+            ("l", Verdict::Vouched(Lease)),
+            ("lrptO", Verdict::Vouched(Lease)),
+            ("a", Verdict::Anothers(mac(3))),
+            ("arptO", Verdict::Anothers(mac(3))),
             ("r", Verdict::Vouched(Registration)),
             ("rptO", Verdict::Vouched(Registration)),
             ("p", Verdict::Vouched(Proof)),

@@ -2,7 +2,7 @@
 //! In reading order: [`generation`] (what could be served), [`build`] (how it is made), [`guard`]
 //! (whether to believe it), [`offer`] (what is served), [`ladder`] (which firmware), [`access`] (to whom), [`observed`] (what is known),
 //! [`standing`] (where a phone stands), [`reload`] (what Asterisk has loaded), [`reconcile`] (what
-//! to do now), [`diff`] (changes for people).
+//! to do now), [`diff`] (changes for people), [`snippet`] (what other DHCP servers need).
 
 pub mod access;
 pub mod boot;
@@ -17,6 +17,7 @@ pub mod observed;
 pub mod offer;
 pub mod reconcile;
 pub mod reload;
+pub mod snippet;
 pub mod standing;
 pub mod unknown;
 

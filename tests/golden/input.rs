@@ -147,6 +147,7 @@ impl Input {
             label: label.clone(),
             profile: profile.clone(),
             firmware: get("firmware"),
+            ip: None,
         }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
@@ -155,6 +156,7 @@ impl Input {
                 model: get("model").map_or_else(|| "7940".into(), |m| m.value.into()),
                 profile: profile.map(|p| p.value),
                 firmware: get("firmware").map(|f| f.value),
+                ip: None,
                 lines: Vec::new(),
             });
             self.phones.len() - 1
@@ -286,6 +288,7 @@ fn site() -> Site {
         },
         ami: None,
         tftp: Tftp { listen: None, root: None },
+        dhcp: handset::model::site::Dhcp::default(),
         http: Http::default(),
         families: BTreeMap::new(),
     }

@@ -56,6 +56,10 @@ fn a_broken_row_of_the_manifest_is_pointed_at() {
     check("syntax = cnf", "syntax = ini", "`syntax` must be one of cnf, xml, text");
     check("template = SIP.cnf.j2", "template = nothing.j2", "the template `nothing.j2` is missing");
     check("model 7940, firmware", "model 7945", "`model 7945` is neither");
+    check("boot = address", "boot = tftp", "`boot` is `address`, or a URL with {server}");
+    check("boot = address", "bot = address", "`bot` is not known here");
+    check("boot = address", "vendor = 01f", "`vendor` is 1 to 255 bytes as hex");
+    check("001bd4 001d45", "001bd4 01d45", "`01d45` is no OUI");
 }
 
 #[test]

@@ -119,6 +119,24 @@ fn a_store_of_another_schema_is_moved_aside() {
 }
 
 #[test]
+fn a_store_from_before_a_table_came_is_used_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let (journal, _) = open_ok(&dir);
+    put(&journal, Table::Observed, "kept", "1");
+    drop(journal);
+    let db = builder().open(dir.path().join(FILE)).unwrap();
+    let txn = db.begin_write().unwrap();
+    assert!(txn.delete_table(Table::Leases.definition()).unwrap());
+    txn.commit().unwrap();
+    drop(db);
+    let (journal, opened) = open_ok(&dir);
+    assert_eq!(opened, Opened::Sound);
+    assert!(journal.scan(Table::Leases).unwrap().is_empty());
+    put(&journal, Table::Leases, "a", "1");
+    assert_eq!(journal.get(Table::Observed, "kept").unwrap().unwrap(), "1");
+}
+
+#[test]
 fn damaged_files_do_not_pile_up() {
     let dir = TempDir::new().unwrap();
     for _ in 0..KEPT_DAMAGED + 2 {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Diagnostic, FileName, Level, Mac, Span};
+use crate::base::{Diagnostic, FileName, Level, Mac, Span, hex};
 use crate::conf::{Conf, Entry, Section, Status};
 use crate::family::key::{Charset, KeyRow};
 use crate::family::stage::{self, Stage};
 use crate::family::template::{Body, Templates};
 use crate::family::{Audience, Role, values};
 
-use super::{Family, File, MANIFEST, Model, Pattern, Push, Slot, Syntax, When};
+use super::{DhcpFacts, Family, File, MANIFEST, Model, Pattern, Push, Slot, Syntax, When};
 
 /// Reads a family. `templates` holds the other files of its folder.
 pub(in crate::family) fn read(
@@ -37,11 +37,12 @@ pub(super) struct Reader {
 
 /// The sections that every manifest has or may have, besides `[model X]`, `[file X]` and
 /// `[stage X]`.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "family",
     "firmware",
     "user_agents",
     "dhcp_classes",
+    "dhcp",
     "settings",
     "time_zones",
     "keys",
@@ -85,6 +86,7 @@ impl Reader {
             )?,
             user_agents: self.patterns(conf, "user_agents", &models),
             dhcp_classes: self.patterns(conf, "dhcp_classes", &models),
+            dhcp: self.dhcp(conf),
             zones: self.zones(conf),
             models,
             files,
@@ -233,7 +235,8 @@ impl Reader {
         let mut patterns = Vec::new();
         for entry in entries {
             let prefix = entry.name.chars().into_owned();
-            let mut pattern = Pattern { prefix, model: None, firmware: false, sip: None };
+            let mut pattern =
+                Pattern { prefix, model: None, firmware: false, sip: None, whole: false };
             for word in entry.value.chars().split(',').map(str::trim) {
                 match word.strip_prefix("model ") {
                     Some(model) if models.contains_key(model.trim()) => {
@@ -243,10 +246,11 @@ impl Reader {
                     None if word.starts_with("sip ") => {
                         pattern.sip = word.strip_prefix("sip ").and_then(|n| n.parse().ok());
                     }
+                    None if word == "whole" => pattern.whole = true,
                     None if word == "any" => {}
                     _ => self.wrong(
                         entry.span,
-                        format!("`{word}` is neither `model` with a model, `firmware` nor `any`"),
+                        format!("`{word}` is neither `model` with a model, `firmware`, `whole` nor `any`"),
                     ),
                 }
             }
@@ -266,6 +270,37 @@ impl Reader {
             }
         }
         zones
+    }
+
+    fn dhcp(&mut self, conf: &Conf) -> DhcpFacts {
+        let mut facts = DhcpFacts::default();
+        let Some(section) = find(conf, "dhcp") else { return facts };
+        self.known(section, &["boot", "host_name", "vendor", "ouis"]);
+        for entry in &section.entries {
+            let value = entry.value.chars();
+            match (&*entry.name.chars(), value.trim()) {
+                ("boot", "address") => facts.url = None,
+                ("boot", url) if url.contains("{server}") => facts.url = Some(url.to_owned()),
+                ("boot", _) => {
+                    self.wrong(entry.span, "`boot` is `address`, or a URL with {server}".into());
+                }
+                ("host_name", name) => facts.host_name = Some(name.to_owned()),
+                ("vendor", digits) => match bytes(digits) {
+                    Some(bytes) => facts.vendor = bytes,
+                    None => self.wrong(entry.span, "`vendor` is 1 to 255 bytes as hex".into()),
+                },
+                ("ouis", list) => {
+                    for word in list.split_whitespace() {
+                        match hex::decode::<3>(word) {
+                            Some(oui) => drop(facts.ouis.insert(oui)),
+                            None => self.wrong(entry.span, format!("`{word}` is no OUI")),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        facts
     }
 
     fn stages(&mut self, conf: &Conf) -> Vec<Stage> {
@@ -370,6 +405,13 @@ const ROLES: [(&str, Role); 5] = [
 const WHENS: [(&str, When); 3] =
     [("always", When::Always), ("rings", When::Rings), ("firmware", When::Firmware)];
 const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
+
+/// Up to 255 bytes as hexadecimal digits.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let digit = |at: usize| hex::decode::<1>(digits.get(at..at + 2)?).map(|[byte]| byte);
+    let fits = !digits.is_empty() && digits.len().is_multiple_of(2) && digits.len() <= 510;
+    fits.then(|| (0..digits.len()).step_by(2).map(digit).collect()).flatten()
+}
 
 pub(super) fn find<'a>(conf: &'a Conf, name: &str) -> Option<&'a Section> {
     conf.sections.iter().find(|s| s.name.as_bytes() == name.as_bytes())

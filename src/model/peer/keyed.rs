@@ -200,6 +200,7 @@ pub(super) fn read<'a>(
         label: owned(found.label),
         profile: owned(found.profile),
         firmware: None,
+        ip: None,
     })
 }
 
@@ -263,6 +264,7 @@ fn agree(a: &Tag, b: &Tag) -> bool {
         && same(&a.label, &b.label)
         && same(&a.profile, &b.profile)
         && same(&a.firmware, &b.firmware)
+        && same(&a.ip, &b.ip)
 }
 
 fn both(a: Tag, b: Tag) -> Tag {
@@ -273,6 +275,7 @@ fn both(a: Tag, b: Tag) -> Tag {
         label: a.label.or(b.label),
         profile: a.profile.or(b.profile),
         firmware: a.firmware.or(b.firmware),
+        ip: a.ip.or(b.ip),
     }
 }
 

@@ -56,8 +56,8 @@ static HOLE: Code = Code {
 static CONFLICT: Code = Code {
     id: "H0422",
     title: "the tags of a phone contradict each other",
-    explain: "All tags with one MAC speak of one device: `model=`, `profile=` and `firmware=` may stand \
-              in any of them, but must not differ.",
+    explain: "All tags with one MAC speak of one device: `model=`, `profile=`, `firmware=` and `ip=` \
+              may stand in any of them, but must not differ.",
 };
 
 static UNKNOWN_MODEL: Code = Code {
@@ -154,6 +154,7 @@ fn build(
     let model = one_of(mac, "model", group.iter().map(|t| t.tag.model.as_ref()))?;
     let profile = one_of(mac, "profile", group.iter().map(|t| t.tag.profile.as_ref()))?;
     let firmware = one_of(mac, "firmware", group.iter().map(|t| t.tag.firmware.as_ref()))?;
+    let ip = agreed(mac, "ip", group.iter().map(|t| t.tag.ip.as_ref()), PartialEq::eq)?;
     let numbers = numbers(mac, group)?;
     let facts = match model {
         Some(model) => named(model, models, site)?,
@@ -167,7 +168,7 @@ fn build(
     let (family, model) = (facts.family.clone(), facts.model.clone());
     let profile = profile.map(|profile| profile.value.to_ascii_lowercase());
     let firmware = firmware.map(|firmware| firmware.value.clone());
-    Ok(Phone { mac, family, model, profile, firmware, lines })
+    Ok(Phone { mac, family, model, profile, firmware, ip: ip.cloned(), lines })
 }
 
 fn line((Tagged { tag, peer }, number): (&Tagged<'_>, u8)) -> Line {
@@ -175,15 +176,24 @@ fn line((Tagged { tag, peer }, number): (&Tagged<'_>, u8)) -> Line {
     Line { number, label, peer: Arc::clone(peer) }
 }
 
-/// The value that the tags of one phone agree on.
+/// The word that the tags of one phone agree on, in any case.
 fn one_of<'a>(
     mac: Mac,
     what: &str,
-    mut values: impl Iterator<Item = Option<&'a Spanned<String>>>,
+    values: impl Iterator<Item = Option<&'a Spanned<String>>>,
 ) -> Result<Option<&'a Spanned<String>>, Trouble> {
+    agreed(mac, what, values, |a, b| a.eq_ignore_ascii_case(b))
+}
+
+/// The value that the tags of one phone agree on.
+fn agreed<'a, T>(
+    mac: Mac,
+    what: &str,
+    mut values: impl Iterator<Item = Option<&'a Spanned<T>>>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Result<Option<&'a Spanned<T>>, Trouble> {
     let Some(first) = values.find_map(|v| v) else { return Ok(None) };
-    let same = |other: &&Spanned<String>| other.value.eq_ignore_ascii_case(&first.value);
-    match values.flatten().find(|other| !same(other)) {
+    match values.flatten().find(|other| !same(&other.value, &first.value)) {
         None => Ok(Some(first)),
         Some(other) => Err(Box::new(
             Diagnostic::error(&CONFLICT, format!("the tags of {mac} name two different {what}s"))

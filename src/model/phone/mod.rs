@@ -1,12 +1,15 @@
 //! One device, named by its MAC, with its lines.
 
 mod assemble;
+mod reserved;
 
 pub use assemble::{Assembly, CODES, ModelFacts, assemble};
+pub use reserved::{CODES as RESERVED, Reservations, reserved};
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crate::base::{Mac, Span};
+use crate::base::{Mac, Span, Spanned};
 use crate::model::peer::Peer;
 
 /// A phone as the configuration wants it: at least one line, lines 1..n without holes.
@@ -22,6 +25,8 @@ pub struct Phone {
     pub profile: Option<String>,
     /// `firmware=` of any of its tags: instead of what the site says; `none` for none.
     pub firmware: Option<String>,
+    /// `ip=` of any of its tags: the address that our DHCP service reserves for it.
+    pub ip: Option<Spanned<Ipv4Addr>>,
     /// Lines 1..n, in order.
     pub lines: Vec<Line>,
 }

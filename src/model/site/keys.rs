@@ -1,5 +1,7 @@
 //! The keys of handset.conf, as data.
 
+mod dhcp;
+
 use super::value::{
     Context, Fault, address, choice, count, duration, family, file, host, listen, nets, path, port,
     rate, text, zone,
@@ -10,6 +12,7 @@ use super::{Ami, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site};
 use crate::base::{Secret, Spanned};
 
 /// One key of handset.conf.
+#[derive(Clone, Copy)]
 pub struct Key {
     /// Its section.
     pub section: &'static str,
@@ -52,6 +55,14 @@ pub enum Kind {
     Family,
     /// Networks as 192.0.2.0/24, joined by commas.
     Nets,
+    /// IPv4 addresses, joined by commas.
+    Addresses,
+    /// IPv4 addresses and ranges of them, joined by commas.
+    Ranges,
+    /// Names of interfaces, joined by commas.
+    Names,
+    /// 1 to 4094.
+    Vlan,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// Any text.
@@ -61,7 +72,24 @@ pub enum Kind {
 }
 
 /// Every key with a meaning of its own. Sections of families take any other key too.
-pub static KEYS: &[Key] = &[
+pub static KEYS: &[Key] = &ALL;
+
+pub(super) use dhcp::SCOPE;
+
+const ALL: [Key; COMMON.len() + dhcp::KEYS.len()] = {
+    let mut all = [COMMON[0]; COMMON.len() + dhcp::KEYS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = match at < COMMON.len() {
+            true => COMMON[at],
+            false => dhcp::KEYS[at - COMMON.len()],
+        };
+        at += 1;
+    }
+    all
+};
+
+const COMMON: &[Key] = &[
     Key {
         section: "general",
         name: "sip_conf",

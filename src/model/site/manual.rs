@@ -75,6 +75,10 @@ fn form(kind: Kind) -> String {
         Kind::Zone => "zone".into(),
         Kind::Family => "family".into(),
         Kind::Nets => "network, ...".into(),
+        Kind::Addresses => "address, ...".into(),
+        Kind::Ranges => "address\\-address, ...".into(),
+        Kind::Names => "name, ...".into(),
+        Kind::Vlan => "1..4094".into(),
         Kind::Choice(words) => words.join("|"),
         Kind::Text | Kind::Secret => "text".into(),
     }

@@ -3,6 +3,7 @@
 //!
 //! [`KEYS`] is the one list of keys: it drives the reading, the messages and the manual page.
 
+mod dhcp;
 mod keys;
 mod manual;
 mod read;
@@ -11,6 +12,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use dhcp::{Dhcp, DhcpMode, Net4, Scope, SnippetKind};
 pub use keys::{KEYS, Key, Kind};
 pub use manual::manual;
 pub use read::{CODES, read};
@@ -67,6 +69,8 @@ pub struct Site {
     pub tftp: Tftp,
     /// `[http]`.
     pub http: Http,
+    /// `[dhcp]` and its scopes.
+    pub dhcp: Dhcp,
     /// Sections named after a family, or `[family/profile]`: settings and raw keys. The names are in
     /// lower case.
     pub families: BTreeMap<String, FamilySettings>,
@@ -211,6 +215,7 @@ impl Site {
             ami: None,
             tftp: Tftp::default(),
             http: Http::default(),
+            dhcp: Dhcp::default(),
             families: BTreeMap::new(),
         }
     }

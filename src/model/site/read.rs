@@ -4,16 +4,23 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::keys::{KEYS, Key, Kind, set_raw};
+use super::keys::{KEYS, Key, Kind, SCOPE, set_raw};
 use super::value::Context;
-use super::{Ami, Site};
+use super::{Ami, Net4, Scope, Site, dhcp};
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic, Span, Spanned};
 use crate::conf::{Conf, Entry, Section};
 
 /// All codes of this module.
-pub static CODES: &[&Code] =
-    &[&UNKNOWN_KEY, &UNKNOWN_SECTION, &BAD_VALUE, &AMI_ACCOUNT, &AMI_CLEAR];
+pub static CODES: &[&Code] = &[
+    &UNKNOWN_KEY,
+    &UNKNOWN_SECTION,
+    &BAD_VALUE,
+    &AMI_ACCOUNT,
+    &AMI_CLEAR,
+    &dhcp::SCOPE,
+    &dhcp::IDLE,
+];
 
 static UNKNOWN_KEY: Code = Code {
     id: "H0301",
@@ -25,8 +32,8 @@ static UNKNOWN_KEY: Code = Code {
 static UNKNOWN_SECTION: Code = Code {
     id: "H0302",
     title: "unknown section in handset.conf",
-    explain: "The sections of handset.conf are [general], [push], [ami], [tftp], [http], one for \
-              each family, as [cisco-79x0], and one for each profile, as [cisco-79x0/lobby].",
+    explain: "The sections of handset.conf are [general], [push], [ami], [tftp], [http], [dhcp], \
+              one for each network of phones, as [dhcp 192.0.2.0/24], one for each family, as [cisco-79x0], and one for each profile, as [cisco-79x0/lobby].",
 };
 
 static BAD_VALUE: Code = Code {
@@ -64,6 +71,7 @@ pub fn read(conf: &Conf, path: &Path, known_families: &[&str]) -> (Site, Vec<Dia
     for section in conf.sections.iter().filter(|section| !section.template) {
         reading.section(section);
     }
+    reading.check_dhcp(conf);
     (reading.site, reading.diagnostics)
 }
 
@@ -79,8 +87,10 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn section(&mut self, section: &Section) {
         let name = section.name.chars().to_ascii_lowercase();
-        if sections().any(|known| known == name) {
-            section.entries.iter().for_each(|entry| self.setting(&name, entry));
+        if let Some(net) = name.strip_prefix("dhcp ") {
+            self.scope(section, net.trim());
+        } else if sections().any(|known| known == name) {
+            section.entries.iter().for_each(|entry| self.setting(&name, entry, None));
             if name == "ami" {
                 self.check_ami(section);
             }
@@ -95,13 +105,47 @@ impl Reading<'_> {
         }
     }
 
+    /// `[dhcp 192.0.2.0/24]`; one with a bad network is read no further.
+    fn scope(&mut self, section: &Section, net: &str) {
+        let net = match Net4::parse(net) {
+            Ok(net) => net,
+            Err(text) => {
+                let help = "write the network of the phones, as [dhcp 192.0.2.0/24]";
+                let trouble = Diagnostic::error(&dhcp::SCOPE, text).at(section.span).help(help);
+                return self.report(trouble);
+            }
+        };
+        let scopes = &mut self.site.dhcp.scopes;
+        if !scopes.iter().any(|scope| scope.net == net) {
+            scopes.push(Scope::new(net, section.span));
+        }
+        section.entries.iter().for_each(|entry| self.setting(SCOPE, entry, Some(net)));
+    }
+
+    /// What does not fit together in the settings of the DHCP service.
+    fn check_dhcp(&mut self, conf: &Conf) {
+        let real = || conf.sections.iter().filter(|section| !section.template);
+        let of_scope = |section: &&Section, net: Net4| {
+            let name = section.name.chars().to_ascii_lowercase();
+            name.strip_prefix("dhcp ").is_some_and(|n| Net4::parse(n.trim()) == Ok(net))
+        };
+        let place = |scope: &Scope, key: &str| {
+            let sections = real().filter(|section| of_scope(section, scope.net));
+            sections.filter_map(|s| s.last(key)).next_back().map_or(scope.span, |entry| entry.span)
+        };
+        let top = real().find(|section| section.name.is("dhcp")).map(|section| section.span);
+        for trouble in dhcp::check(&self.site.dhcp, top, &place) {
+            self.report(trouble);
+        }
+    }
+
     /// `[family]` or `[family/profile]`.
     fn is_family(&self, section: &str) -> bool {
         let (family, profile) = section.split_once('/').unwrap_or((section, "-"));
         !profile.is_empty() && self.families.iter().any(|f| f.eq_ignore_ascii_case(family))
     }
 
-    fn setting(&mut self, section: &str, entry: &Entry) {
+    fn setting(&mut self, section: &str, entry: &Entry, scope: Option<Net4>) {
         let in_section = || KEYS.iter().filter(|key| key.section == section);
         let Some(key) = in_section().find(|key| entry.name.is(key.name)) else {
             return self.unknown_key(section, entry, in_section().map(|key| key.name).collect());
@@ -112,6 +156,7 @@ impl Reading<'_> {
             span: entry.span,
             folder: self.folder,
             families: self.families,
+            scope,
         };
         if let Err(fault) = (key.set)(&mut self.site, &context) {
             let text = format!("{}: {}", key.name, shown(key, &fault.message));
@@ -170,7 +215,7 @@ impl Reading<'_> {
 }
 
 fn sections<'a>() -> impl Iterator<Item = &'a str> {
-    ["general", "push", "ami", "tftp", "http"].into_iter()
+    ["general", "push", "ami", "tftp", "http", "dhcp"].into_iter()
 }
 
 /// A message about a secret never repeats it.

@@ -81,8 +81,9 @@ fn every_key_is_read() {
 fn every_default_in_the_table_is_what_holds() {
     for key in KEYS.iter().filter(|key| key.default != "none") {
         let lines = if key.section == "ami" { "username=u\nsecret=s\n" } else { "" };
-        let with = good(&format!("[{}]\n{lines}{}={}\n", key.section, key.name, key.default));
-        let without = good(&format!("[{}]\n{lines}", key.section));
+        let section = key.section.replace("NETWORK", "192.0.2.0/24");
+        let with = good(&format!("[{section}]\n{lines}{}={}\n", key.name, key.default));
+        let without = good(&format!("[{section}]\n{lines}"));
         assert_eq!(with, without, "{}", key.name);
     }
 }
@@ -161,6 +162,13 @@ fn bad_values_are_errors_at_their_place_and_the_default_stays() {
         ("push", "retry", &["", "s", "-1", "1e3", "5w", "inf", "999999h", "1.2.3", "1 h 2"]),
         ("tftp", "listen", &["", "none", "pbx:69", "70000", "::1:"]),
         ("http", "listen", &["x"]),
+        ("dhcp", "mode", &["on", ""]),
+        ("dhcp", "interfaces", &["", "lo", "a/b", "eth0,", "sixteen-letters-"]),
+        ("dhcp", "lease", &["29s", "0", "for ever"]),
+        ("dhcp", "server", &["pbx", "::1", "255.255.255.255"]),
+        ("dhcp", "watch", &["perhaps"]),
+        ("dhcp", "snippet_kind", &["windows"]),
+        ("dhcp", "snippet_reload", &["", "systemctl reload x"]),
     ] {
         for value in values {
             let (site, texts) = read_all(&format!("[{section}]\n{key}={value}\n"));
@@ -180,6 +188,57 @@ fn bad_values_are_errors_at_their_place_and_the_default_stays() {
         "[general]\ntimezone=Europe/Berlim\n",
         "2:10: error[H0303]: timezone: \"Europe/Berlim\" is no time zone (did you mean Europe/Berlin?)",
     );
+}
+
+#[test]
+fn the_dhcp_service_and_its_scopes_are_read() {
+    let site = good(
+        "[dhcp]\nmode=Full\ninterfaces=eth0, eth1.20\nlease=1d\nauthoritative=no\nserver=192.0.2.9\n\
+         watch=yes\nsnippet_file=out\nsnippet_kind=cisco-ios\nsnippet_reload=/bin/x -a  b\n\
+         [DHCP 192.0.2.0/24]\npool=192.0.2.100-192.0.2.120, 192.0.2.9\nrouter=192.0.2.1\n\
+         dns=192.0.2.2,192.0.2.3\ndomain=example.org\nlease=2h\nntp=192.0.2.4\nvlan=20\n\
+         boot_server=192.0.2.5\nunknown=no\n[dhcp 198.51.100.0/25]\n",
+    );
+    let dhcp = &site.dhcp;
+    assert_eq!(
+        (dhcp.mode, dhcp.lease.as_secs(), dhcp.authoritative),
+        (DhcpMode::Full, 86_400, false)
+    );
+    assert_eq!(dhcp.interfaces, ["eth0", "eth1.20"]);
+    assert_eq!((dhcp.watch, dhcp.snippet_kind), (true, Some(SnippetKind::CiscoIos)));
+    assert_eq!(dhcp.snippet_file.as_deref(), Some(Path::new("/srv/pbx/out")));
+    assert_eq!(dhcp.snippet_reload, ["/bin/x", "-a", "b"]);
+    let ip = |last| std::net::Ipv4Addr::new(192, 0, 2, last);
+    assert_eq!(dhcp.server.as_ref().map(|server| server.value), Some(ip(9)));
+    let [one, two] = &dhcp.scopes[..] else { panic!("{dhcp:?}") };
+    assert_eq!(one.net.to_string(), "192.0.2.0/24");
+    assert_eq!(one.pool, [(ip(100), ip(120)), (ip(9), ip(9))]);
+    assert_eq!((&one.router[..], &one.dns[..]), (&[ip(1)][..], &[ip(2), ip(3)][..]));
+    assert_eq!(
+        (one.domain.as_deref(), one.lease),
+        (Some("example.org"), Some(Duration::from_secs(7200)))
+    );
+    assert_eq!((&one.ntp[..], one.vlan, one.boot_server), (&[ip(4)][..], Some(20), Some(ip(5))));
+    assert!(!one.unknown && two.unknown && two.pool.is_empty());
+}
+
+#[test]
+fn scopes_that_cannot_work_are_errors_at_their_place() {
+    let net = "[dhcp 192.0.2.0/24]\n";
+    let inside = "write addresses of the section's network";
+    for (text, expected) in [
+        ("[dhcp 192.0.2.1/24]\n".to_owned(), "1:2: error[H0306]: \"192.0.2.1/24\" has bits behind its prefix: the network is 192.0.2.0/24 (write the network of the phones, as [dhcp 192.0.2.0/24])".to_owned()),
+        ("[dhcp x]\npool=1\n".to_owned(), "1:2: error[H0306]: \"x\" is no IPv4 network (write the network of the phones, as [dhcp 192.0.2.0/24])".to_owned()),
+        (format!("{net}pool=192.0.3.1-192.0.3.2\n"), format!("2:6: error[H0306]: the pool 192.0.3.1-192.0.3.2 does not lie in 192.0.2.0/24 ({inside})")),
+        (format!("{net}pool=192.0.2.0-192.0.2.9\n"), format!("2:6: error[H0306]: the pool 192.0.2.0-192.0.2.9 does not lie in 192.0.2.0/24 ({inside})")),
+        (format!("{net}pool=192.0.2.5-192.0.2.9,192.0.2.9\n"), "2:6: error[H0306]: two ranges of the pool have 192.0.2.9 in common (write each address once)".to_owned()),
+        (format!("{net}router=192.0.3.1\n"), format!("2:8: error[H0306]: the router 192.0.3.1 does not lie in 192.0.2.0/24 ({inside})")),
+        (format!("{net}[dhcp 192.0.2.128/25]\n"), "2:2: error[H0306]: the scopes 192.0.2.0/24 and 192.0.2.128/25 overlap (keep one of the two)".to_owned()),
+        ("[dhcp]\nmode=full\n".to_owned(), "1:2: warning[H0307]: mode = full has no pool to give addresses from (add a section [dhcp NETWORK] with a pool, or write mode = phones)".to_owned()),
+        ("[dhcp]\nsnippet_file=x\n".to_owned(), "1:2: warning[H0307]: snippet_file needs snippet_kind (add snippet_kind)".to_owned()),
+    ] {
+        check_bad(&text, &expected);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZoneDatabase;
 
+use super::dhcp::Net4;
 use crate::base::nearest::nearest;
 use crate::base::{Cidr, FileName, Span, Spanned};
 
@@ -17,6 +18,8 @@ pub(super) struct Context<'a> {
     /// The folder of handset.conf.
     pub(super) folder: &'a Path,
     pub(super) families: &'a [&'a str],
+    /// The network of a section `[dhcp NETWORK]`.
+    pub(super) scope: Option<Net4>,
 }
 
 impl Context<'_> {
@@ -216,4 +219,108 @@ pub(super) fn choice<T: Copy>(context: &Context<'_>, words: &[(&str, T)]) -> Res
     }
     let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
     fault(format!("{:?} is not known here", context.value), format!("write {}", all.join(" or ")))
+}
+
+/// `yes` or `no`, and what Asterisk takes for them.
+pub(super) fn yes_no(context: &Context<'_>) -> Result<bool, Fault> {
+    let (yes, no) = (["yes", "true", "on", "1"], ["no", "false", "off", "0"]);
+    let is = |words: &[&str]| words.iter().any(|w| w.eq_ignore_ascii_case(context.value));
+    match (is(&yes), is(&no)) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => fault(format!("{:?} is not known here", context.value), "write yes or no"),
+    }
+}
+
+/// An IPv4 address of one host.
+pub(super) fn ipv4(context: &Context<'_>) -> Result<Ipv4Addr, Fault> {
+    match address(context)? {
+        IpAddr::V4(v4) if !v4.is_broadcast() => Ok(v4),
+        _ => fault(
+            format!("{:?} is no IPv4 address of one host", context.value),
+            "these phones speak IPv4 only: write an address as 192.0.2.10",
+        ),
+    }
+}
+
+/// So many addresses, ranges or names make sense in one value.
+const LIST: usize = 16;
+
+fn list<T>(
+    context: &Context<'_>,
+    item: impl Fn(&str) -> Option<T>,
+    what: &str,
+    help: &str,
+) -> Result<Vec<T>, Fault> {
+    let words: Vec<&str> = context.value.split(',').map(str::trim).collect();
+    if words.len() > LIST {
+        return fault(format!("more than {LIST} are too many"), format!("write at most {LIST}"));
+    }
+    let one = |word: &&str| {
+        item(word)
+            .ok_or_else(|| Fault { message: format!("{word:?} is no {what}"), help: help.into() })
+    };
+    words.iter().map(one).collect()
+}
+
+fn host4(word: &str) -> Option<Ipv4Addr> {
+    let address: Ipv4Addr = word.parse().ok()?;
+    (!address.is_unspecified() && !address.is_multicast() && !address.is_broadcast())
+        .then_some(address)
+}
+
+/// IPv4 addresses, joined by commas.
+pub(super) fn addresses(context: &Context<'_>) -> Result<Vec<Ipv4Addr>, Fault> {
+    list(context, host4, "IPv4 address of one host", "write addresses as 192.0.2.1, 192.0.2.2")
+}
+
+/// Ranges of IPv4 addresses, joined by commas; a single address is a range of one.
+pub(super) fn ranges(context: &Context<'_>) -> Result<Vec<(Ipv4Addr, Ipv4Addr)>, Fault> {
+    let range = |word: &str| {
+        let (from, to) = word.split_once('-').unwrap_or((word, word));
+        let (from, to) = (host4(from.trim())?, host4(to.trim())?);
+        (from <= to).then_some((from, to))
+    };
+    list(context, range, "range of addresses", "write ranges as 192.0.2.100-192.0.2.200")
+}
+
+/// Names of interfaces, joined by commas (IFNAMSIZ: 15 bytes).
+pub(super) fn interfaces(context: &Context<'_>) -> Result<Vec<String>, Fault> {
+    let name = |word: &str| {
+        let fits = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
+        let good = (1..=15).contains(&word.len()) && word.bytes().all(fits) && word != "lo";
+        good.then(|| word.to_owned())
+    };
+    list(context, name, "name of an interface", "write names as eth0, eth1.20")
+}
+
+/// The time of a lease: what clients take for "for ever" is not meant here.
+pub(super) fn lease(context: &Context<'_>) -> Result<Duration, Fault> {
+    match duration(context)? {
+        span if span >= Duration::from_secs(30) => Ok(span),
+        _ => fault(
+            format!("{:?} is too short for a lease", context.value),
+            "write at least 30s; 12h suits phones",
+        ),
+    }
+}
+
+/// The number of a VLAN.
+pub(super) fn vlan(context: &Context<'_>) -> Result<u16, Fault> {
+    match context.value.parse::<u16>() {
+        Ok(vlan) if (1..=4094).contains(&vlan) => Ok(vlan),
+        _ => fault(format!("{:?} is no VLAN", context.value), "write a number from 1 to 4094"),
+    }
+}
+
+/// A program by its whole path, and its arguments.
+pub(super) fn words(context: &Context<'_>) -> Result<Vec<String>, Fault> {
+    let words: Vec<String> = context.value.split_whitespace().map(str::to_owned).collect();
+    match words.first() {
+        Some(program) if program.starts_with('/') && !context.value.contains('\0') => Ok(words),
+        _ => fault(
+            format!("{:?} is no program with its path", context.value),
+            "write a path and arguments, as /usr/bin/systemctl reload dnsmasq",
+        ),
+    }
 }

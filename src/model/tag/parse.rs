@@ -1,5 +1,6 @@
 //! The grammar of one tag.
 
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::{Tag, codes};
@@ -9,7 +10,7 @@ use crate::base::{Code, Diagnostic, Mac, Span, Spanned, Text};
 use crate::conf::{Comment, Place};
 
 /// The attributes that a tag may have.
-const ATTRIBUTES: [&str; 5] = ["model", "line", "label", "profile", "firmware"];
+const ATTRIBUTES: [&str; 6] = ["model", "line", "label", "profile", "firmware", "ip"];
 
 /// What people write when they mean `MAC=`.
 const WORDS: [&[u8]; 7] =
@@ -96,7 +97,8 @@ pub(super) fn tag(comment: &Comment, diagnostics: &mut Vec<Diagnostic>) -> Optio
 
 fn whole(cursor: &mut Cursor<'_>, notes: &mut Vec<Diagnostic>) -> Result<Tag, Diagnostic> {
     let mac = mac(cursor)?;
-    let mut tag = Tag { mac, model: None, line: None, label: None, profile: None, firmware: None };
+    let mut tag =
+        Tag { mac, model: None, line: None, label: None, profile: None, firmware: None, ip: None };
     let mut seen: Vec<(String, Range<usize>)> = Vec::new();
     while !cursor.rest().is_empty() {
         cursor.skip(blank);
@@ -260,6 +262,7 @@ fn set(
         "profile" => tag.profile = Some(value),
         "firmware" => tag.firmware = Some(value),
         "line" => tag.line = Some(Spanned::new(line(cursor, &value, attribute.value_at)?, span)),
+        "ip" => tag.ip = Some(Spanned::new(ip(cursor, &value, attribute.value_at)?, span)),
         name => {
             let text = format!("unknown attribute `{name}`, the rest of the tag is used");
             let help = match nearest(name, ATTRIBUTES) {
@@ -280,6 +283,24 @@ fn line(cursor: &Cursor<'_>, value: &str, at: Range<usize>) -> Result<u8, Diagno
         _ => {
             let error = cursor.error(&codes::BAD_VALUE, "line is a number from 1 to 99", at);
             Err(error.help("without line= the lines are numbered in the order of the sections"))
+        }
+    }
+}
+
+/// An address that one host can have.
+fn ip(cursor: &Cursor<'_>, value: &str, at: Range<usize>) -> Result<Ipv4Addr, Diagnostic> {
+    match value.parse::<Ipv4Addr>() {
+        Ok(ip)
+            if !(ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.is_loopback()) =>
+        {
+            Ok(ip)
+        }
+        _ => {
+            let error = cursor.error(&codes::BAD_VALUE, "ip is the IPv4 address of one host", at);
+            Err(error.help("write the address that the phone shall get, as ip=192.0.2.7"))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! proved before anybody writes it: the changed text is read again, and must mean the same to Asterisk
 //! and give exactly the wanted tags.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ pub struct Wish {
     pub profile: Option<String>,
     /// `firmware=`.
     pub firmware: Option<String>,
+    /// `ip=`.
+    pub ip: Option<Ipv4Addr>,
 }
 
 /// One line of one file that changes.
@@ -61,12 +64,14 @@ impl Wish {
     pub fn text(&self) -> String {
         let mut text = format!(";MAC={}", self.mac);
         let line = self.line.map(|line| line.to_string());
+        let ip = self.ip.map(|ip| ip.to_string());
         for (name, value) in [
             ("model", &self.model),
             ("line", &line),
             ("label", &self.label),
             ("profile", &self.profile),
             ("firmware", &self.firmware),
+            ("ip", &ip),
         ] {
             if let Some(value) = value {
                 text += &format!(" {name}={}", quoted(value));
@@ -93,6 +98,7 @@ impl Wish {
             && same(&self.label, &tag.label)
             && same(&self.profile, &tag.profile)
             && same(&self.firmware, &tag.firmware)
+            && self.ip == tag.ip.as_ref().map(|ip| ip.value)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::engine::{self, Load, Patience};
 use crate::files::{Expect, list};
 use crate::{Report, abuse, measure};
 use plan::{Scenario, What};
-use server::{Kind, Running};
+use server::Kind;
 use site::Site;
 
 /// The MAC of the first phone.
@@ -129,8 +129,8 @@ fn note(out: &mut File, result: &Result) -> io::Result<()> {
 }
 
 fn once(scenario: &Scenario, kind: &Kind, site: &Site, rep: usize) -> io::Result<Result> {
-    let running = Running::start(kind)?;
-    let first_answer_ms = running.answers(site)?;
+    let running = kind.start()?;
+    let first_answer_ms = server::answers(&running, site)?;
     running.calm();
     let cost = running.cost(SERVER.port());
     let mut result = Result {

@@ -9,6 +9,7 @@ mod limit;
 mod phone;
 mod procstat;
 mod proto;
+mod running;
 mod stats;
 mod sys;
 

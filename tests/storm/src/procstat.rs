@@ -96,8 +96,10 @@ fn cgroup_cpu(server: &Server) -> Option<f64> {
     usage.trim().parse::<f64>().ok().map(|us| us / 1e6)
 }
 
-fn port_drops(port: u16) -> u64 {
-    let text = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+/// In the server's network namespace.
+fn port_drops(server: &Server) -> u64 {
+    let (port, pid) = (server.port, server.pid.unwrap_or_else(std::process::id));
+    let text = fs::read_to_string(format!("/proc/{pid}/net/udp")).unwrap_or_default();
     let rows = text.lines().skip(1).map(|l| l.split_ascii_whitespace().collect::<Vec<_>>());
     let of_port = rows.filter(|row| {
         let local = row.get(1).and_then(|local| local.rsplit_once(':'));
@@ -126,7 +128,7 @@ impl Watch {
             std::thread::spawn(move || look_on(pid, &peak, &stop))
         });
         let cpu = cgroup_cpu(&server).unwrap_or(first.cpu_s);
-        Self { first, cpu, drops: port_drops(server.port), peak, stop, thread, server }
+        Self { first, cpu, drops: port_drops(&server), peak, stop, thread, server }
     }
 
     pub(crate) fn finish(mut self) -> Cost {
@@ -147,7 +149,7 @@ impl Watch {
             threads_peak: peak.threads.max(end.threads),
             fds_start: self.first.fds,
             fds_end: end.fds,
-            port_drops: port_drops(self.server.port).saturating_sub(self.drops),
+            port_drops: port_drops(&self.server).saturating_sub(self.drops),
         }
     }
 }

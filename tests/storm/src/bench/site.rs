@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::server::{Kind, Running};
+use super::server::{self, Kind};
 use super::{CANARY, FIRST_MAC};
 use crate::files::mac;
 use crate::sys::Random;
@@ -98,8 +98,8 @@ impl Site {
 
     /// Has handsetd export its files, and puts them beside the static ones.
     pub(super) fn export(&self, handset: &Kind) -> io::Result<()> {
-        let running = Running::start(handset)?;
-        running.answers(self)?;
+        let running = handset.start()?;
+        server::answers(&running, self)?;
         let export = self.dir.join("export");
         let until = Instant::now() + Duration::from_secs(120);
         let last = export.join(format!("SIP{}.cnf", mac(self.first_mac(), self.phones - 1)));
