@@ -5,9 +5,10 @@ use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use thiserror::Error;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 /// The variable that holds the filter when `--log` does not.
 pub const VARIABLE: &str = "HANDSET_LOG";
@@ -46,9 +47,9 @@ fn choose<'a>(argument: Option<&'a str>, variable: Option<&'a str>) -> &'a str {
     argument.or(variable).filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT)
 }
 
-fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+fn parse(filter: &str) -> Result<Targets, LogError> {
     let wrong = |why: String| LogError::Filter { filter: filter.to_owned(), why };
-    EnvFilter::builder().parse(filter).map_err(|e| wrong(e.to_string()))
+    filter.parse::<Targets>().map_err(|e| wrong(e.to_string()))
 }
 
 type Output = Box<dyn Layer<Registry> + Send + Sync>;

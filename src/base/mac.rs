@@ -64,7 +64,7 @@ impl Mac {
     pub fn within(name: &[u8]) -> Option<Self> {
         let runs = name.split(|byte| !byte.is_ascii_hexdigit());
         let mut long = runs.filter_map(|run| run.get(run.len().checked_sub(12)?..));
-        long.find_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+        long.find_map(|digits| Self::new(hex::decode(std::str::from_utf8(digits).ok()?)?).ok())
     }
 
     /// Whether the address was made up by somebody instead of assigned to a maker.

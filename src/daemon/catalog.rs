@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::access::{Access, Pass};
 use super::askers::Askers;
 use super::event::Ticket;
+use super::root::Root;
 use super::serve::{Catalog, Found};
 use crate::base::{FileName, Mac};
 use crate::family::{Artifact, Role, Variant};
@@ -40,12 +41,13 @@ const NAMED_MAX: usize = 65_536;
 pub struct Shelf {
     served: watch::Receiver<Served>,
     named: Mutex<HashMap<IpAddr, (Mac, Instant)>>,
+    root: Root,
 }
 
 impl Shelf {
     /// Reads from these snapshots.
     pub fn new(served: watch::Receiver<Served>) -> Self {
-        Self { served, named: Mutex::default() }
+        Self { served, named: Mutex::default(), root: Root::default() }
     }
 
     fn remember(&self, address: IpAddr, mac: Mac) {
@@ -88,7 +90,8 @@ impl Shelf {
             },
             None => {
                 let root = served.root.as_ref();
-                root.and_then(|root| inside(root, name)).map_or(Found::Missing, Found::Static)
+                root.and_then(|root| self.root.find(root, name))
+                    .map_or(Found::Missing, Found::Static)
             }
         }
     }
@@ -117,15 +120,6 @@ impl Catalog for Shelf {
 /// What a refusal looks like.
 fn refused(pass: Pass) -> Found {
     if pass == Pass::Ignore { Found::Ignored } else { Found::Missing }
-}
-
-/// The file of that name in the static root, when it lies there with all links followed.
-fn inside(root: &Path, name: &FileName) -> Option<PathBuf> {
-    // Most names that get here do not exist (phones.md §2.3): they cost one look.
-    root.join(name.as_str()).symlink_metadata().ok()?;
-    let root = root.canonicalize().ok()?;
-    let path = root.join(name.as_str()).canonicalize().ok()?;
-    path.starts_with(&root).then_some(path)
 }
 
 /// A phone's own file; one with a secret only for an asker that the guard lets pass.

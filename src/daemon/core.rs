@@ -75,6 +75,7 @@ pub struct Core {
     /// Something is known that the file services and the AMI session do not know yet.
     pub(super) changed: bool,
     scanned: Time,
+    pub(super) saved: Time,
     relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
@@ -123,6 +124,7 @@ impl Core {
             polled: BTreeSet::new(),
             changed: true,
             scanned: now,
+            saved: now,
             relisted: now,
             ran: BTreeMap::new(),
             families,
@@ -364,11 +366,7 @@ impl Core {
         if std::mem::take(&mut self.changed) {
             self.spread();
         }
-        let dirty = std::mem::take(&mut self.dirty);
-        if !dirty.is_empty() {
-            let phones = &self.observed.phones;
-            self.store.save_phones(dirty.iter().map(|mac| (*mac, phones.get(mac))));
-        }
+        self.save_phones(now);
     }
 
     fn reconcile(&mut self, now: Time) {
@@ -460,11 +458,6 @@ impl Core {
                 false
             }
         }
-    }
-
-    /// Stops: what is known becomes durable.
-    pub async fn close(&mut self) {
-        self.store.flush().await;
     }
 
     /// What a look at the disk starts from: the newest generation, what was decided, and the

@@ -21,7 +21,9 @@ pub mod net;
 mod news;
 mod opening;
 pub mod rewrite;
+mod root;
 mod run;
+mod saving;
 pub mod serve;
 pub mod sitekey;
 pub mod source;
@@ -29,6 +31,7 @@ pub mod stable;
 pub mod store;
 pub mod systemd;
 pub mod tftp;
+mod trim;
 pub mod watch;
 
 pub use run::main;

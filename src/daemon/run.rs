@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::catalog::{Served, Shelf};
 use super::control::Call;
@@ -24,7 +24,9 @@ use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
-use super::{ami, control, export, http, journal, source, systemd, tftp, watch as watch_disk};
+use super::{
+    ami, control, export, http, journal, source, systemd, tftp, trim, watch as watch_disk,
+};
 use crate::base::{Sources, report};
 use crate::family::library;
 use crate::model::site::{Ami, Site};
@@ -348,6 +350,18 @@ impl Session {
     }
 }
 
+/// What a start stirs up has come to rest after so long.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Gives back what only the start needed.
+async fn settling() {
+    tokio::time::sleep(SETTLED).await;
+    match trim::give_back_text() {
+        Ok(bytes) => debug!(bytes, "gave the text of the start back"),
+        Err(error) => debug!(%error, "the text of the start stays in memory"),
+    }
+}
+
 /// The core's loop: take in, look, tell.
 async fn looping(
     mut core: Core,
@@ -371,6 +385,7 @@ async fn looping(
                     session.follow(&mut core).await;
                     if !std::mem::replace(&mut ready, true) {
                         systemd::ready("serving");
+                        tokio::spawn(settling());
                     }
                 }
             }

@@ -10,6 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -49,8 +51,12 @@ pub(crate) struct Options {
     /// Every result is added to this file, one JSON object a line
     #[arg(long)]
     out: PathBuf,
-    /// Series: boot, cut, loss, bulk, many, bulk-loss, abuse, slow
-    #[arg(long, value_delimiter = ',', default_value = "boot,bulk,many,bulk-loss,abuse,slow")]
+    /// Series: boot, cut, reload, loss, bulk, many, bulk-loss, abuse, slow
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "boot,reload,bulk,many,bulk-loss,abuse,slow"
+    )]
     only: Vec<String>,
     /// Servers
     #[arg(long, value_delimiter = ',', default_value = "handset,dnsmasq,atftpd,tftpd,in.tftpd")]
@@ -104,6 +110,20 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
+/// Saves another edition as often as handsetd can follow, until the load is over; then the first one.
+fn edit(site: &Site, load: &mpsc::Receiver<()>) {
+    let mut edition = 0;
+    while load.recv_timeout(Duration::from_millis(400)) == Err(RecvTimeoutError::Timeout) {
+        edition += 1;
+        if let Err(error) = site.save(edition) {
+            eprintln!("cannot save sip.conf: {error}");
+        }
+    }
+    if let Err(error) = site.save(0) {
+        eprintln!("cannot save sip.conf: {error}");
+    }
+}
+
 fn note(out: &mut File, result: &Result) -> io::Result<()> {
     writeln!(out, "{}", serde_json::to_string(result)?)
 }
@@ -147,7 +167,15 @@ fn once(scenario: &Scenario, kind: &Kind, site: &Site, rep: usize) -> io::Result
                 most_ns: 90_000_000_000,
                 pool,
             };
-            let report = measure(&load, cost)?;
+            let report = std::thread::scope(|scope| {
+                let (done, editing) = mpsc::channel::<()>();
+                if shape.saves {
+                    scope.spawn(move || edit(site, &editing));
+                }
+                let report = measure(&load, cost);
+                drop(done);
+                report
+            })?;
             if report.files_ok == 0 {
                 let why = format!("{} gave no file: nothing was measured", kind.name);
                 return Err(io::Error::other(why));

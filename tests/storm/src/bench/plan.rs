@@ -27,6 +27,10 @@ pub(super) struct Shape {
     pub(super) loss: f64,
     pub(super) ramp_ms: u64,
     pub(super) think_ms: u64,
+    /// Of handsetd only.
+    pub(super) ours: bool,
+    /// Meanwhile sip.conf is saved again and again, with other names for the phones that do not boot.
+    pub(super) saves: bool,
 }
 
 fn boot(phones: u64, at_once: usize) -> (String, Shape) {
@@ -74,12 +78,18 @@ pub(super) fn scenarios(options: &Options) -> Vec<Scenario> {
         (name, Shape { ramp_ms: 10_000, think_ms: 200, ..shape })
     };
     let all = usize::try_from(n).unwrap_or(usize::MAX);
-    let series: [(&str, Vec<(String, Shape)>); 6] = [
+    let half = |saves: bool| {
+        let (name, shape) = boot(n / 2, 50);
+        let how = if saves { "while the others' names change" } else { "nothing changes" };
+        (format!("{name} of {n}, {how}"), Shape { repeat: 4, ours: true, saves, ..shape })
+    };
+    let series: [(&str, Vec<(String, Shape)>); 7] = [
         (
             "boot",
             [50, 500, 2000, all].into_iter().filter(|c| *c <= all).map(|c| boot(n, c)).collect(),
         ),
         ("cut", vec![cut(boot(n, all))]),
+        ("reload", vec![half(false), half(true)]),
         ("loss", vec![with_loss(boot(n.min(1000), 50))]),
         (
             "bulk",
@@ -126,6 +136,7 @@ impl Scenario {
     pub(super) fn fits(&self, kind: &Kind, options: &Options) -> bool {
         match &self.what {
             What::Abuse { .. } => options.abuse_all || kind.name == "handset",
+            What::Load(shape) if shape.ours => kind.name == "handset",
             What::Load(shape) if kind.name == "in.tftpd" => {
                 shape.at_once <= 50 && shape.windowsize == 0 && shape.loss == 0.0
             }

@@ -28,7 +28,7 @@ impl Site {
             fs::create_dir_all(site.dir.join(folder))?;
         }
         fs::set_permissions(site.dir.join("state"), fs::Permissions::from_mode(0o700))?;
-        fs::write(site.dir.join("etc/sip.conf"), site.sip_conf())?;
+        site.save(0)?;
         fs::write(site.config(), site.handset_conf())?;
         fs::write(site.dir.join("canary.txt"), CANARY)?;
         let mut random = Random::new(7);
@@ -48,16 +48,24 @@ impl Site {
         Ok(site)
     }
 
-    fn sip_conf(&self) -> String {
+    /// Saves sip.conf; the phones of the second half get other names with each edition.
+    pub(super) fn save(&self, edition: u64) -> io::Result<()> {
+        let (new, path) = (self.dir.join("etc/sip.conf.new"), self.dir.join("etc/sip.conf"));
+        fs::write(&new, self.sip_conf(edition))?;
+        fs::rename(new, path)
+    }
+
+    fn sip_conf(&self, edition: u64) -> String {
         let mut text =
             "[general]\nbindaddr = 0.0.0.0\n\n[phones](!)\ntype = friend\nhost = dynamic\n\
             nat = no\ndisallow = all\nallow = ulaw\nallow = alaw\n"
                 .to_owned();
         for phone in 0..self.phones {
             let (peer, mac) = (10_000 + phone, mac(self.first_mac(), phone));
+            let name = if phone < self.phones / 2 { phone } else { phone + edition * self.phones };
             let _ = write!(
                 text,
-                "\n[{peer}](phones) ;MAC={mac}\nsecret = pw{:08x}\ncallerid = \"User {phone}\" <{peer}>\n\
+                "\n[{peer}](phones) ;MAC={mac}\nsecret = pw{:08x}\ncallerid = \"User {name}\" <{peer}>\n\
                  mailbox = {peer}@default\n",
                 phone * 7919
             );
