@@ -54,4 +54,13 @@ pub static CODES: &[&[&base::Code]] = &[
     directory::CODES,
     daemon::look::CODES,
     daemon::source::CODES,
+    cli::doctor::site::CODES,
+    cli::doctor::permission::CODES,
+    cli::doctor::daemon::CODES,
+    cli::doctor::dhcp::CODES,
+    cli::doctor::tftp::CODES,
+    cli::doctor::http::CODES,
+    cli::doctor::sip::CODES,
+    cli::doctor::ami::CODES,
+    cli::doctor::clock::CODES,
 ];

@@ -51,6 +51,8 @@ pub enum Command {
     Explain(super::explain::Explain),
     /// Say what the code of a message means
     ExplainCode(super::explain_code::ExplainCode),
+    /// Play a phone that boots, and name the first step that is broken, with its cure
+    Doctor(super::doctor::Doctor),
 }
 
 /// `handset status`.

@@ -5,6 +5,7 @@ mod check;
 mod conf;
 mod daemon;
 mod diff;
+pub mod doctor;
 mod explain;
 mod explain_code;
 mod open;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Conf(options) => conf::run(options),
         Command::Explain(options) => explain::run(&args, options),
         Command::ExplainCode(options) => explain_code::run(options),
+        Command::Doctor(options) => doctor::run(&args, options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.
     let _ = std::io::stdout().flush();
