@@ -26,7 +26,7 @@ use crate::control::Status;
 use crate::daemon::source::{self, Reading};
 use crate::plan::build::{Built, Cache};
 use crate::plan::generation::{Generation, PhonePart};
-use finding::{Finding, Report, Stage};
+use finding::{Report, Stage};
 
 /// `handset doctor`.
 #[derive(clap::Args, Debug)]
