@@ -60,6 +60,7 @@ pub static CODES: &[&[&base::Code]] = &[
     cli::doctor::dhcp::CODES,
     cli::doctor::tftp::CODES,
     cli::doctor::http::CODES,
+    cli::doctor::https::CODES,
     cli::doctor::sip::CODES,
     cli::doctor::ami::CODES,
     cli::doctor::clock::CODES,

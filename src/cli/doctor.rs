@@ -9,6 +9,7 @@ pub(crate) mod daemon;
 pub(crate) mod dhcp;
 mod finding;
 pub(crate) mod http;
+pub(crate) mod https;
 mod net;
 pub(crate) mod permission;
 pub(crate) mod sip;
@@ -31,8 +32,8 @@ use finding::{Report, Stage};
 /// `handset doctor`.
 #[derive(clap::Args, Debug)]
 pub struct Doctor {
-    /// The phone to play: its files, its passwords, its DHCP offer [default: the first phone, and for
-    /// DHCP one that nobody knows]
+    /// The phone to play: with its MAC for DHCP, and with its own file [default: the first phone's passwords,
+    /// and for DHCP one that nobody knows]
     pub phone: Option<String>,
     /// Ask for DHCP offers here [default: the interface that has server_address]
     #[arg(long, value_name = "IF")]
@@ -50,6 +51,8 @@ struct Case {
     timezone: (String, Option<String>),
     status: Option<Box<Status>>,
     phone: Arc<PhonePart>,
+    /// The operator named it: then what counts as a sign of its life may be asked for.
+    named: bool,
 }
 
 /// Runs it: code 1 when something is broken.
@@ -101,7 +104,15 @@ fn examine(args: &Args, options: &Doctor) -> Result<Report, String> {
         return Ok(report);
     };
     let timezone = crate::daemon::decide::timezone(&reading.site, None);
-    let case = Case { reading, built, server: basis.server, timezone, status, phone };
+    let case = Case {
+        reading,
+        built,
+        server: basis.server,
+        timezone,
+        status,
+        phone,
+        named: options.phone.is_some(),
+    };
     network(&case, options, &mut report);
     Ok(report)
 }

@@ -1,7 +1,8 @@
 //! `handset doctor` against a real Asterisk and the real daemon: what is well is not touched, and what was
 //! broken is the first thing that it names.
 
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use handset::control::State;
@@ -42,6 +43,16 @@ async fn office(sections: &str) -> Site {
     site
 }
 
+fn certify(certificate: &Path, key: &Path) {
+    let run = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=test"])
+        .args([Path::new("-keyout"), key, Path::new("-out"), certificate])
+        .output();
+    let run = run.unwrap_or_else(|error| panic!("openssl: {error} (make setup installs it)"));
+    assert!(run.status.success(), "{run:?}");
+}
+
 /// Asterisk loads what is on disk, and the daemon knows.
 async fn reload(site: &Site) {
     site.asterisk("module reload chan_sip.so");
@@ -59,7 +70,14 @@ async fn until_it_waits(site: &Site) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_works_is_found_well_and_stays_as_it_is() {
     let http = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let site = office(&format!("[http]\nlisten={http}\n")).await;
+    let tls = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let pems = tempfile::tempdir().unwrap();
+    let (certificate, key) = (pems.path().join("certificate.pem"), pems.path().join("key.pem"));
+    certify(&certificate, &key);
+    let (one, two) = (certificate.display(), key.display());
+    let site =
+        office(&format!("[http]\nlisten={http}\ntls_listen={tls}\ncertificate={one}\nkey={two}\n"))
+            .await;
     let desk = site.boot(1).await;
     let before = site.asterisk("sip show peer 101");
     let text = doctor(&site, &["101"], 0);
@@ -70,6 +88,7 @@ async fn a_site_that_works_is_found_well_and_stays_as_it_is() {
         "SIPDefault.cnf",
         "SIP0018B9000001.cnf is given to this machine by trusted_nets, as rendered",
         "/directory is as it should be",
+        "speaks TLS, with the certificate in the file",
         "SIP            ok           peer 101: Asterisk has the password of the phone's file",
         "AMI            ok           logged in",
         "Nothing that was checked is broken.",
@@ -86,7 +105,10 @@ async fn a_site_that_works_is_found_well_and_stays_as_it_is() {
     assert_eq!(site.phone(1).state, State::Current);
     assert!(site.status().unknown.is_empty() && site.status().alerts.is_empty());
 
+    // Renewed, and the daemon still has the old one.
+    certify(&certificate, &key);
     let json = doctor(&site, &["--json"], 0);
+    assert!(json.contains("H0932"), "{json}");
     let all: serde_json::Value = serde_json::from_str(&json).unwrap();
     let steps: Vec<&str> =
         all.as_array().unwrap().iter().filter_map(|f| f["step"].as_str()).collect();

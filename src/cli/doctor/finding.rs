@@ -133,7 +133,11 @@ impl Report {
                 lines.push(format!("The first broken step is {}.", stage.title()));
                 lines.push(format!("  {}: {}", wrong.code.id, wrong.code.title));
                 lines.push(format!("  {}", wrong.code.explain));
-                lines.extend(wrong.help.as_ref().map(|help| format!("  What to do: {help}.")));
+                let cure = |help: &String| {
+                    let end = if help.ends_with('?') { "" } else { "." };
+                    format!("  What to do: {}{end}", clean(help))
+                };
+                lines.extend(wrong.help.as_ref().map(cure));
             }
         }
         lines.join("\n")

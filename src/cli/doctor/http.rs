@@ -1,10 +1,10 @@
-//! HTTP where it is on: a file, the phone book, and whether HTTPS answers.
+//! HTTP where it is on: a file, the phone book, and HTTPS.
 
 use std::net::SocketAddr;
 
-use super::Case;
 use super::finding::Finding;
-use super::net::{Mute, get, tcp};
+use super::net::{Mute, get};
+use super::{Case, https};
 use crate::base::{Code, Diagnostic};
 
 /// All codes of this step.
@@ -47,12 +47,8 @@ pub(super) fn examine(case: &Case) -> Vec<Finding> {
     }
     if let Some(listen) = http.tls_listen {
         let server = SocketAddr::new(case.server, listen.port());
-        found.push(match tcp(server) {
-            Ok(_) => Finding::fine(format!(
-                "{server} takes connections for HTTPS (the certificate is not judged)"
-            )),
-            Err(mute) => unheard(server, &mute),
-        });
+        let file = http.certificate.as_deref();
+        found.push(https::examine(server, file, |mute| unheard(server, mute)));
     }
     found
 }
