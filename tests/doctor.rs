@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,10 @@ const SERVER: &str = "10.66.0.1";
 /// Nobody has this address.
 const NOBODY: &str = "10.66.0.99";
 
+/// A user that is not root.
+const OTHER: u32 = 65_534;
+const AS_OTHER: &[&str] = &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
 fn netns(args: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/netns");
     Command::new(script).args(args).stdin(Stdio::null()).output().unwrap()
@@ -28,10 +33,16 @@ struct Site {
     dir: TempDir,
     daemon: Option<Child>,
     dhcp: Option<Child>,
+    /// What the daemon is started with: nothing, or a change of user.
+    before: &'static [&'static str],
 }
 
 impl Site {
     fn start(server_address: &str, listen: &str) -> Self {
+        Self::start_as(&[], server_address, listen)
+    }
+
+    fn start_as(before: &'static [&'static str], server_address: &str, listen: &str) -> Self {
         let made = netns(&["up", "1"]);
         assert!(
             made.status.success(),
@@ -39,7 +50,8 @@ impl Site {
              and iproute2 (make setup): {made:?}"
         );
         let net = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let mut site = Self { net, dir: tempfile::tempdir().unwrap(), daemon: None, dhcp: None };
+        let mut site =
+            Self { net, dir: tempfile::tempdir().unwrap(), daemon: None, dhcp: None, before };
         let dir = site.dir.path().display();
         let text = format!(
             "[general]\nsip_conf={dir}/sip.conf\nserver_address={server_address}\n\
@@ -52,6 +64,11 @@ impl Site {
         let address =
             netns(&["exec", &site.net, "ph1", "ip", "addr", "add", "10.66.0.2/24", "dev", "eth0"]);
         assert!(address.status.success(), "{address:?}");
+        if !before.is_empty() {
+            for path in [site.dir.path().to_owned(), site.path("sip.conf")] {
+                std::os::unix::fs::chown(path, Some(OTHER), Some(OTHER)).unwrap();
+            }
+        }
         site.run();
         site
     }
@@ -70,8 +87,8 @@ impl Site {
 
     fn run(&mut self) {
         let config = self.path("handset.conf");
-        let args = [env!("CARGO_BIN_EXE_handsetd"), "--config", config.to_str().unwrap()];
-        self.daemon = Some(self.spawn("srv", &args, "log"));
+        let words = [env!("CARGO_BIN_EXE_handsetd"), "--config", config.to_str().unwrap()];
+        self.daemon = Some(self.spawn("srv", &[self.before, &words[..]].concat(), "log"));
         self.until("it has read its sources", |site| {
             let out = site.handset(&["status"]);
             out.status.success()
@@ -196,4 +213,21 @@ fn silence_is_told_from_a_service_that_listens_elsewhere() {
     site.serve(NOBODY);
     let text = site.check(&["--interface", "eth0"], "TFTP", "H0922");
     assert!(text.contains("10.66.0.99:69 does not answer, 127.0.0.1 does"), "{text}");
+}
+
+#[test]
+fn what_root_may_read_and_the_daemon_may_not_is_named() {
+    let site = Site::start_as(AS_OTHER, SERVER, "0.0.0.0:6969");
+    let sources = site.path("sip.conf");
+    let close = |owner| {
+        std::os::unix::fs::chown(&sources, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(&sources, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    close(OTHER);
+    let text = site.check(&[], "DHCP", "H0910");
+    assert!(text.contains(" may read all 4 files and folders"), "{text}");
+    assert!(text.contains("TFTP           warning      TFTP listens on port 6969"), "{text}");
+    close(0);
+    let text = site.check(&[], "configuration", "H0905");
+    assert!(text.contains("/sip.conf has mode 0600") && text.contains("may not read /"), "{text}");
 }
