@@ -9,7 +9,7 @@ use super::span::Span;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
     /// `H` and four digits: 01xx language, 02xx tags, 03xx handset.conf, 04xx peers and phones,
-    /// 05xx families and files, 06xx generations and the guard, 07xx the phone book and HTTP.
+    /// 05xx families and files, 06xx generations and the guard, 07xx the phone book and HTTP, 09xx the doctor.
     pub id: &'static str,
     /// The kind in a few words.
     pub title: &'static str,

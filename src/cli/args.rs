@@ -61,6 +61,8 @@ pub enum Command {
     ExplainCode(super::explain_code::ExplainCode),
     /// DHCP: what another server needs, and the leases of our own
     Dhcp(super::dhcp::Dhcp),
+    /// Play a phone that boots, and name the first step that is broken, with its cure
+    Doctor(super::doctor::Doctor),
 }
 
 /// `handset status`.

@@ -7,6 +7,7 @@ mod conf;
 mod daemon;
 mod dhcp;
 mod diff;
+pub mod doctor;
 mod explain;
 mod explain_code;
 mod firmware;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::run(&args, options),
         Command::ExplainCode(options) => explain_code::run(options),
         Command::Dhcp(options) => dhcp::run(&args, options),
+        Command::Doctor(options) => doctor::run(&args, options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.
     let _ = std::io::stdout().flush();

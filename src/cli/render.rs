@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, options: &Render) -> u8 {
     DONE
 }
 
-fn find<'a>(built: &'a Built, word: &str) -> Vec<&'a PhonePart> {
+pub(super) fn find<'a>(built: &'a Built, word: &str) -> Vec<&'a PhonePart> {
     let mac = word.parse::<Mac>().ok();
     let fits = |part: &&PhonePart| {
         Some(part.mac) == mac || part.lines.iter().any(|l| l.peer == word || l.label == word)

@@ -12,6 +12,7 @@ mod link;
 mod news;
 mod notify;
 mod pipeline;
+pub(crate) mod probe;
 mod relist;
 mod session;
 

@@ -3,4 +3,5 @@
 pub mod ami;
 pub mod dhcp;
 pub mod http;
+pub mod sip;
 pub mod tftp;

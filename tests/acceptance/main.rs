@@ -8,6 +8,7 @@ mod broken;
 mod calls;
 mod changes;
 mod clients;
+mod doctor;
 mod firmware;
 mod first;
 mod pjsip;

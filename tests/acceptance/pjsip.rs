@@ -53,7 +53,7 @@ fn prepared(count: u8) -> Site {
     site
 }
 
-async fn office(count: u8) -> Site {
+pub(crate) async fn office(count: u8) -> Site {
     let mut site = prepared(count);
     site.run().await;
     site

@@ -107,6 +107,8 @@ impl Phones {
 
 #[test]
 fn no_address_has_two_holders_however_often_the_daemon_is_killed() {
+    // Some 90 exchanges each; 600 were run by hand (docs/performance.md).
+    let rounds = std::env::var("DHCP_ROUNDS").map_or(60, |text| text.parse().unwrap());
     // Fewer addresses than phones: what is given back is given again.
     let far = "[dhcp 10.67.0.0/22]\npool=10.67.0.10-10.67.1.200\n";
     let mut site = Site::network(&["02:00:00:00:00:fe"]);
@@ -116,7 +118,7 @@ fn no_address_has_two_holders_however_often_the_daemon_is_killed() {
     site.ip("srv", "route add 10.67.0.0/22 via 10.66.0.254");
     site.run();
     let mut phones = Phones::new(&site);
-    for round in 0..60 {
+    for round in 0..rounds {
         let mut wanting = BTreeSet::new();
         while wanting.len() < 250 {
             let number = u32::try_from(phones.random(900)).unwrap() + 1;
@@ -132,7 +134,7 @@ fn no_address_has_two_holders_however_often_the_daemon_is_killed() {
         }
         phones.release_some();
     }
-    assert!(phones.acks > 5_000, "{} {}", phones.acks, site.log());
+    assert!(phones.acks > rounds * 80, "{} {}", phones.acks, site.log());
     let listed: BTreeSet<String> = site.leases().into_iter().collect();
     for (number, address) in &phones.held {
         let mac: handset::base::Mac = format!("0018b9{number:06x}").parse().unwrap();
