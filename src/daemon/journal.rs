@@ -39,8 +39,8 @@ const SCHEMA_TABLE: TableDefinition<'static, (), u32> = TableDefinition::new("sc
 /// How many damaged files are kept for a post-mortem; the last one is overwritten.
 const KEPT_DAMAGED: u32 = 9;
 
-/// Memory for pages; the bulk of the state is read once, at start.
-const CACHE_BYTES: usize = 8 << 20;
+/// Memory for pages; the bulk of the state is read once, at start, and the kernel caches the file.
+const CACHE_BYTES: usize = 2 << 20;
 
 type Bytewise = TableDefinition<'static, &'static [u8], &'static [u8]>;
 

@@ -19,6 +19,7 @@ mod firmware;
 pub mod http;
 pub mod journal;
 pub mod look;
+mod looker;
 pub mod neighbours;
 pub mod net;
 mod news;

@@ -17,16 +17,14 @@ use tracing::{debug, error, info, warn};
 use super::catalog::{Served, Shelf};
 use super::control::Call;
 use super::core::{Core, Outlets};
-use super::disk::Closure;
 use super::event::Event;
-use super::look::{Look, Source};
+use super::look::Source;
+use super::looker::Looker;
 use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
-use super::{
-    ami, control, dhcp, export, http, journal, source, systemd, tftp, trim, watch as watch_disk,
-};
+use super::{ami, control, dhcp, export, http, journal, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
 use crate::directory::Directory;
 use crate::family::library;
@@ -144,7 +142,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         now(),
     );
     core.serves_dhcp(leases);
-    let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop);
+    let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop)?;
     let mut session = Session { events: events_in.clone(), settings: None, task: None };
     tasks.spawn(signals(events_in, stop.clone()));
     let result = tokio::select! {
@@ -300,59 +298,6 @@ fn told(report: &export::Report) {
     }
 }
 
-/// The source again, and what it found unless the look was spared.
-type Found = (Source, Option<(Look, Closure)>);
-
-/// Reads the disk, one look at a time, off the runtime.
-struct Looker {
-    source: Option<Source>,
-    reading: Option<JoinHandle<Found>>,
-    watcher: watch_disk::Watcher,
-    again: bool,
-    /// It has been long since the last look.
-    rescan: bool,
-}
-
-impl Looker {
-    fn new(source: Source, events: mpsc::Sender<Event>, stop: &CancellationToken) -> Self {
-        let (watcher, _task) =
-            watch_disk::spawn(watch_disk::Timing::default(), events, stop.clone());
-        Self { source: Some(source), reading: None, watcher, again: true, rescan: false }
-    }
-
-    /// Starts a look when one is wanted and none is under way.
-    fn go(&mut self, core: &Core) {
-        if !self.again && !self.rescan {
-            return;
-        }
-        let Some(mut source) = self.source.take() else { return };
-        self.rescan = false;
-        let wanted = std::mem::take(&mut self.again);
-        let (previous, decided, accepted) = core.basis();
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            if !wanted && source.at_rest() {
-                return (source, None);
-            }
-            let found = source.look(&previous, &decided, accepted.as_deref(), now());
-            (source, Some(found))
-        }));
-    }
-
-    /// The look that is under way, unless it was spared; waits for ever where none is.
-    async fn done(&mut self) -> Result<Option<Look>, Failure> {
-        let Some(reading) = &mut self.reading else { return std::future::pending().await };
-        let result = reading.await;
-        self.reading = None;
-        let (source, found) = result.map_err(|_| Failure::Task("reading"))?;
-        self.source = Some(source);
-        let Some((look, closure)) = found else { return Ok(None) };
-        let globs = closure.patterns.clone();
-        let files = watch_disk::Closure { files: closure.files, globs };
-        tokio::task::block_in_place(|| self.watcher.set(&files));
-        Ok(Some(look))
-    }
-}
-
 /// The AMI task for the settings in force.
 struct Session {
     events: mpsc::Sender<Event>,
@@ -415,7 +360,7 @@ async fn looping(
         tokio::select! {
             () = stop.cancelled() => break,
             look = looker.done() => {
-                if let Some(look) = look? {
+                if let Some(look) = look.ok_or(Failure::Task("reading"))? {
                     core.read(look, now());
                     session.follow(&mut core).await;
                     if !std::mem::replace(&mut ready, true) {

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
-use crate::base::{Digest, Mac, Time, hex};
+use crate::base::{Digest, FileName, Mac, Time, hex};
+use crate::family::Audience;
 use crate::family::ladder::Ladder;
 use crate::plan::generation::Generation;
 use crate::plan::intents::Intents;
@@ -309,15 +310,28 @@ fn before(id: u64, mac: Mac) -> Vec<u8> {
     [&id.to_be_bytes()[..], mac.to_string().as_bytes()].concat()
 }
 
-/// Holds the words that all parts have in common once.
+/// Holds the words and names that all parts have in common once, and no more room than they take.
 fn intern(parts: &mut Parts) {
     let mut words: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut names: BTreeSet<FileName> = BTreeSet::new();
     for part in parts.values_mut().filter_map(Arc::get_mut) {
         for word in [&mut part.family, &mut part.model, &mut part.event] {
-            match words.get(word) {
-                Some(known) => *word = known.clone(),
-                None => drop(words.insert(word.clone())),
-            }
+            once(&mut words, word);
         }
+        part.lines.shrink_to_fit();
+        part.variants.shrink_to_fit();
+        for variant in &mut part.variants {
+            variant.artifacts.shrink_to_fit();
+            let shared = variant.artifacts.iter_mut().filter(|a| a.audience != Audience::Phone);
+            shared.for_each(|artifact| once(&mut names, &mut artifact.name));
+        }
+    }
+}
+
+/// Holds equal values once.
+fn once<T: Clone + Ord>(known: &mut BTreeSet<T>, value: &mut T) {
+    match known.get(value) {
+        Some(same) => *value = same.clone(),
+        None => drop(known.insert(value.clone())),
     }
 }
