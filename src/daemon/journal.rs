@@ -40,7 +40,7 @@ const SCHEMA_TABLE: TableDefinition<'static, (), u32> = TableDefinition::new("sc
 const KEPT_DAMAGED: u32 = 9;
 
 /// Memory for pages; the bulk of the state is read once, at start, and the kernel caches the file.
-const CACHE_BYTES: usize = 2 << 20;
+const CACHE_BYTES: usize = 1 << 20;
 
 type Bytewise = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
