@@ -1,0 +1,84 @@
+//! What a phone asks of DHCP and of TFTP is one story, and its lease says whose requests they are.
+
+use crate::clients::{CLASS, PHONE, relayed, udhcpc};
+use crate::phone::Phone;
+use crate::site::{SCOPE, Site};
+
+/// Fetches a file over TFTP from an address of a host.
+fn fetch(site: &Site, host: &str, from: Option<&str>, name: &str) -> Vec<u8> {
+    let mut command = site.inside(host, "curl");
+    command.args(["-s", "-m", "20"]);
+    if let Some(from) = from {
+        command.args(["--interface", from]);
+    }
+    command.arg(format!("tftp://10.66.0.1/{name}")).output().unwrap().stdout
+}
+
+fn told_in_order(story: &str, steps: &[&str]) {
+    let mut lines = story.lines();
+    for step in steps {
+        assert!(
+            lines.any(|line| line.contains(step)),
+            "{step:?} is not there, or not here:\n{story}"
+        );
+    }
+}
+
+fn story(site: &Site, last: &str) -> String {
+    let words = ["trace", PHONE, "--since", "1h", "--no-follow"];
+    site.until(last, |site| site.handset(&words).contains(last));
+    site.handset(&words)
+}
+
+#[test]
+fn a_lease_and_the_files_behind_it_are_one_story() {
+    let peer = "[201] ;MAC=0018b9ffffff\ntype=friend\nhost=dynamic\nsecret=x\n";
+    let site = Site::start(&[PHONE], &format!("[dhcp]\nmode=phones\n{SCOPE}"), peer);
+    let (out, said) = udhcpc(&site, "ph1", &["-q", "-V", CLASS]);
+    assert!(out.status.success(), "{out:?} {}", site.log());
+    let had = said.lines().find_map(|line| line.strip_prefix("ip=")).unwrap().to_owned();
+    // No name has a MAC in it: the lease tells who it is.
+    assert!(fetch(&site, "ph1", None, "OS79XX.TXT").is_empty());
+    assert!(!fetch(&site, "ph1", None, "SIPDefault.cnf").is_empty());
+    let told = story(&site, "SIPDefault.cnf");
+    print!("{told}");
+    let offered = format!("DHCP: is offered {had}");
+    let given = format!("DHCP: is given {had}");
+    let steps = [
+        "00:18:b9:00:00:01 starts (not tagged",
+        "  DHCP: looks for a server",
+        &offered,
+        "  DHCP: asks for",
+        &given,
+        "  asks for OS79XX.TXT: not there",
+        "  fetches SIPDefault.cnf: ",
+    ];
+    told_in_order(&told, &steps);
+    assert_eq!(told.matches(" starts (").count(), 1, "{told}");
+
+    let listed = site.handset(&["unknown"]);
+    print!("{listed}");
+    for text in [
+        "00:18:b9:00:00:01 Cisco 7960 (cisco-79x0)",
+        &format!("calls itself \"{CLASS}\" (DHCP)"),
+        &format!(" at {had} on eth0"),
+        "write ;MAC=00:18:b9:00:00:01 model=7960, or: handset adopt 00:18:b9:00:00:01 PEER",
+    ] {
+        assert!(listed.contains(text), "{text}: {listed}");
+    }
+}
+
+#[test]
+fn a_phone_behind_a_relay_is_known_by_its_lease_also_for_names_without_a_mac() {
+    let site = relayed();
+    let phone = Phone::at(&site, "ph2", PHONE);
+    (0..5).find_map(|_| phone.boot()).expect("a lease");
+    site.ip("ph2", "addr add 10.67.0.7/24 dev eth0");
+    site.ip("ph2", "addr add 10.67.0.8/24 dev eth0");
+    site.ip("ph2", "route add default via 10.67.0.254");
+    let sync = String::from_utf8(fetch(&site, "ph2", Some("10.67.0.7"), "syncinfo.xml")).unwrap();
+    assert!(sync.contains("SYNC="), "{sync} {}", site.log());
+    assert!(fetch(&site, "ph2", Some("10.67.0.8"), "syncinfo.xml").is_empty());
+    let told = story(&site, "syncinfo.xml");
+    told_in_order(&told, &["starts (peer 201", "DHCP: is given 10.67.0.7", "fetches syncinfo.xml"]);
+}
