@@ -70,7 +70,14 @@ fn a_lease_and_the_files_behind_it_are_one_story() {
 
 #[test]
 fn a_phone_behind_a_relay_is_known_by_its_lease_also_for_names_without_a_mac() {
-    let site = relayed();
+    let images = tempfile::tempdir().unwrap();
+    for name in ["P0S3-05-3-00.bin", "P003-8-11-00.sbn", "P0S3-8-11-00.sb2"] {
+        std::fs::write(images.path().join(name), simphone::image(name)).unwrap();
+    }
+    let list = simphone::list("P0S3-8-11-00", "P003-8-11-00");
+    std::fs::write(images.path().join("P0S3-8-11-00.loads"), list).unwrap();
+    let root = images.path().display();
+    let site = relayed(&format!("root={root}\n[cisco-79x0]\nfirmware=P0S3-8-11-00\n"));
     let phone = Phone::at(&site, "ph2", PHONE);
     (0..5).find_map(|_| phone.boot()).expect("a lease");
     site.ip("ph2", "addr add 10.67.0.7/24 dev eth0");
@@ -80,5 +87,15 @@ fn a_phone_behind_a_relay_is_known_by_its_lease_also_for_names_without_a_mac() {
     assert!(sync.contains("SYNC="), "{sync} {}", site.log());
     assert!(fetch(&site, "ph2", Some("10.67.0.8"), "syncinfo.xml").is_empty());
     let told = story(&site, "syncinfo.xml");
+    // Names of two phones were asked for from both addresses: only the lease tells who asks.
+    let list = |from: &str| {
+        for mac in ["0018B9000001", "0018B9000077"] {
+            fetch(&site, "ph2", Some(from), &format!("SEP{mac}.cnf.xml"));
+        }
+        fetch(&site, "ph2", Some(from), "OS79XX.TXT")
+    };
+    let step = b"P0S3-05-3-00\r\n";
+    site.until("it is told its first step", |_| list("10.67.0.7") == step);
+    assert!(list("10.67.0.8").is_empty());
     told_in_order(&told, &["starts (peer 201", "DHCP: is given 10.67.0.7", "fetches syncinfo.xml"]);
 }
