@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::core::Core;
 use super::event::{Outcome, Transfer};
+use super::strange::Strange;
 use super::trace::follow::Start;
 use super::trace::{Bounds, Feed};
 use crate::base::{FileName, Mac, Time};
@@ -39,6 +40,20 @@ impl Core {
     pub(super) fn learn(&mut self) {
         let families = self.families.families.values().map(AsRef::as_ref);
         self.ledger.learn(Arc::new(Stages::new(families)));
+    }
+
+    /// What phones without a tag get.
+    pub(super) fn show_strangers(&self) {
+        let look = self.look.as_ref();
+        // What is held back may hold tags.
+        let look = look.filter(|look| self.site.unknown_file && look.hold.is_none());
+        self.out.served.send_modify(|served| {
+            let old = served.strange.take();
+            served.strange = look.map(|look| {
+                let tagged = look.tags.iter().map(|tag| tag.mac).collect();
+                Arc::new(Strange::new(&self.families, tagged, old.as_deref()))
+            });
+        });
     }
 
     /// A request for a file came to its end.

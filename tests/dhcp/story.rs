@@ -33,14 +33,17 @@ fn story(site: &Site, last: &str) -> String {
 #[test]
 fn a_lease_and_the_files_behind_it_are_one_story() {
     let peer = "[201] ;MAC=0018b9ffffff\ntype=friend\nhost=dynamic\nsecret=x\n";
-    let site = Site::start(&[PHONE], &format!("[dhcp]\nmode=phones\n{SCOPE}"), peer);
+    let wish = "[general]\nunknown_file=yes\n";
+    let site = Site::start(&[PHONE], &format!("[dhcp]\nmode=phones\n{SCOPE}{wish}"), peer);
     let (out, said) = udhcpc(&site, "ph1", &["-q", "-V", CLASS]);
     assert!(out.status.success(), "{out:?} {}", site.log());
     let had = said.lines().find_map(|line| line.strip_prefix("ip=")).unwrap().to_owned();
     // No name has a MAC in it: the lease tells who it is.
     assert!(fetch(&site, "ph1", None, "OS79XX.TXT").is_empty());
     assert!(!fetch(&site, "ph1", None, "SIPDefault.cnf").is_empty());
-    let told = story(&site, "SIPDefault.cnf");
+    let shown = String::from_utf8(fetch(&site, "ph1", None, "SIP0018B9000001.cnf")).unwrap();
+    assert!(shown.contains("line2_shortname: \"not assigned\""), "{shown} {}", site.log());
+    let told = story(&site, "SIP0018B9000001.cnf");
     print!("{told}");
     let offered = format!("DHCP: is offered {had}");
     let given = format!("DHCP: is given {had}");
@@ -52,6 +55,7 @@ fn a_lease_and_the_files_behind_it_are_one_story() {
         &given,
         "  asks for OS79XX.TXT: not there",
         "  fetches SIPDefault.cnf: ",
+        "  fetches SIP0018B9000001.cnf: ",
     ];
     told_in_order(&told, &steps);
     assert_eq!(told.matches(" starts (").count(), 1, "{told}");
@@ -90,7 +94,7 @@ fn a_phone_behind_a_relay_is_known_by_its_lease_also_for_names_without_a_mac() {
     // Names of two phones were asked for from both addresses: only the lease tells who asks.
     let list = |from: &str| {
         for mac in ["0018B9000001", "0018B9000077"] {
-            fetch(&site, "ph2", Some(from), &format!("SEP{mac}.cnf.xml"));
+            fetch(&site, "ph2", Some(from), &format!("SEP{mac}.cnf"));
         }
         fetch(&site, "ph2", Some(from), "OS79XX.TXT")
     };
