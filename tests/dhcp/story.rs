@@ -1,8 +1,12 @@
 //! What a phone asks of DHCP and of TFTP is one story, and its lease says whose requests they are.
 
+use std::fs::File;
+
+use nix::sched::{CloneFlags, setns};
+
 use crate::clients::{CLASS, PHONE, relayed, udhcpc};
 use crate::phone::Phone;
-use crate::site::{SCOPE, Site};
+use crate::site::{SCOPE, SOON, Site};
 
 /// Fetches a file over TFTP from an address of a host.
 fn fetch(site: &Site, host: &str, from: Option<&str>, name: &str) -> Vec<u8> {
@@ -70,6 +74,42 @@ fn a_lease_and_the_files_behind_it_are_one_story() {
     ] {
         assert!(listed.contains(text), "{text}: {listed}");
     }
+}
+
+#[test]
+fn a_phone_without_a_tag_shows_its_mac_and_registers_nowhere() {
+    let peer = "[201] ;MAC=0018b9ffffff\ntype=friend\nhost=dynamic\nsecret=x\n";
+    let wish = "[general]\nunknown_file=yes\n";
+    let site = Site::start(&[PHONE], &format!("[dhcp]\nmode=phones\n{SCOPE}{wish}"), peer);
+    let (out, said) = udhcpc(&site, "ph1", &["-q", "-V", CLASS]);
+    assert!(out.status.success(), "{out:?} {}", site.log());
+    let had = said.lines().find_map(|line| line.strip_prefix("ip=")).unwrap().parse().unwrap();
+    let space = File::open(format!("/run/netns/{}.ph1", site.net)).unwrap();
+    let booting = std::thread::spawn(move || {
+        setns(space, CloneFlags::CLONE_NEWNET).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mac = [0, 0x18, 0xb9, 0, 0, 1];
+            let server = "10.66.0.1:69".parse().unwrap();
+            let config = simphone::Config::new(mac, simphone::Model::M7940, had, server);
+            let phone = simphone::spawn(config).await;
+            let shows = |state: &simphone::State| {
+                let value = |key: &str| state.flash.values().get(key).cloned().unwrap_or_default();
+                value("line1_shortname") == "0018B9000001"
+                    && value("line2_shortname") == "not assigned"
+            };
+            phone.wait(SOON, shows).await.unwrap();
+            let history = phone.history();
+            let refused = history
+                .iter()
+                .filter(|report| matches!(report.event, simphone::Event::Refused { .. }));
+            assert_eq!(refused.count(), 0, "{history:?}");
+            // Time to register in, which it must not.
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            assert_eq!(phone.stop(false).await.registrations, 0);
+        });
+    });
+    booting.join().unwrap();
 }
 
 #[test]
