@@ -118,3 +118,17 @@ async fn from_the_box_to_a_registration_with_one_command() {
         assert!(!story.contains(text), "{text}: {story}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sip_phone_on_6_3_is_followed_until_it_runs_the_target() {
+    let untagged = HEAD.to_owned() + &phone(1).replace(&format!(" ;MAC={}", mac(1)), "");
+    let site = site(&untagged, &ALL).await;
+    let desk = switch_on(&site, 1, simphone::Firmware::running("P0S3-06-3-00")).await;
+    site.until("it is listed", SOON, |site| !unknown(site).is_empty()).await;
+    let followed = said(adopt(&site, &[&mac(1), "101", "--model", "7940"])).await;
+    print!("{followed}");
+    let state = desk.state();
+    assert_eq!(state.installed.as_ref().unwrap().app, "P0S3-8-11-00", "it ended too early");
+    assert!(state.all_registered());
+    assert_eq!(fetched(&desk), ["P003-8-11-00.sbn", "P0S3-8-11-00.sb2"]);
+}
