@@ -323,6 +323,8 @@ fn ten_thousand_guessed_macs_leak_nothing_and_are_one_alert() {
     let alerts = site.handset(&["status", "--alerts"]);
     let expected = "ALERT: 10.67.0.13 guesses MACs (";
     assert!(alerts.starts_with(expected) && alerts.trim_end().lines().count() == 1, "{alerts}");
+    let unknown = site.handset(&["unknown"]);
+    assert!(unknown.starts_with(expected) && unknown.lines().count() == 1, "{unknown}");
     let count = alerts[expected.len()..].split(' ').next().unwrap().parse::<u32>().unwrap();
     assert!(count > 9_000, "{alerts}");
     let lines = site.log().lines().filter(|line| line.contains("handset::guard")).count();

@@ -314,7 +314,8 @@ pub fn trace(data: &[u8]) {
     let mut facts = script::facts(&String::from_utf8_lossy(data));
     facts.extend(record::decode(data).unwrap_or_default());
     let peers = |mac: handset::base::Mac| (mac.bytes()[5] & 1 == 1).then(|| "201".to_owned());
-    let scene = Scene { stages: &STAGES, peers: &peers, hears: true };
+    let scene =
+        Scene { stages: &STAGES, peers: &peers, led: &|mac| mac.bytes()[5] & 2 == 2, hears: true };
     let tell = || {
         let mut narrator = Narrator::default();
         let mut lines = Vec::new();

@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, options: &Adopt, tops: &[PathBuf], etc: &Path) ->
     if options.no_follow || known.is_none() {
         return DONE;
     }
-    match trace::until_up(args, options.mac, BOOT) {
+    match trace::until_up(args, options.mac, BOOT, || arrived(args, options.mac)) {
         Ok(true) => DONE,
         Ok(false) => {
             output::complain(format!("not up yet: handset trace {}", options.mac));
@@ -113,6 +113,29 @@ fn outlook(mac: Mac, known: Option<&UnknownPhone>) -> String {
         ),
         None => format!("{mac}{at} takes its files at its next request, or when it starts again"),
     }
+}
+
+/// Whether a phone that is up runs what it shall run: on its way up the firmware ladder it comes up, and
+/// is told to go on.
+fn arrived(args: &Args, mac: Mac) -> Result<bool, u8> {
+    let question = Ask::Status { phone: Some(mac.to_string()) };
+    let current = match daemon::once(args, question)? {
+        Answer::Status(status) => status.phones.iter().all(|phone| phone.state == State::Current),
+        other => return Err(output::refused(Some(other))),
+    };
+    if !current {
+        return Ok(false);
+    }
+    let firmware = match daemon::once(args, Ask::Firmware)? {
+        Answer::Firmware(firmware) => firmware,
+        other => return Err(output::refused(Some(other))),
+    };
+    let phone = firmware.phones.into_iter().find(|phone| phone.mac == mac);
+    if let Some(why) = phone.as_ref().filter(|phone| phone.off).and_then(|p| p.detail.as_ref()) {
+        output::complain(why);
+        return Err(NO);
+    }
+    Ok(phone.is_none_or(|phone| phone.next.is_none()))
 }
 
 /// Waits until the daemon offers the phone's files.

@@ -110,7 +110,8 @@ fn guarded(status: &Status) -> String {
     lines.join("\n")
 }
 
-fn refusal(alert: &Alert) -> String {
+/// A refusal, or a series of them, in one line.
+pub(super) fn refusal(alert: &Alert) -> String {
     let Alert { reason, address, phone, owner, count, last } = alert;
     let last: String = last.chars().take(19).collect();
     let phone = phone.map(|mac| mac.to_string()).unwrap_or_default();

@@ -69,26 +69,37 @@ pub(super) fn run(args: &Args, options: &Trace) -> u8 {
     if follow { output::refused(None) } else { DONE }
 }
 
-/// Follows the boot of one phone until it is up; false when that did not come in `time`.
-pub(super) fn until_up(args: &Args, mac: Mac, time: Duration) -> Result<bool, u8> {
+/// Follows one phone until it is up and `arrived`, which is asked from then on; false when that did not
+/// come in `time`.
+pub(super) fn until_up(
+    args: &Args,
+    mac: Mac,
+    time: Duration,
+    arrived: impl Fn() -> Result<bool, u8>,
+) -> Result<bool, u8> {
     let question = Ask::Trace { phones: vec![mac.to_string()], since: Some(0), follow: true };
     let talk: Conversation =
         ask(&daemon::socket(args), question, true).map_err(|error| output::unreachable(&error))?;
     talk.patience(Duration::from_secs(1));
-    let (mut page, until) = (Page::new(args), Instant::now() + time);
+    let (mut page, until, mut up) = (Page::new(args), Instant::now() + time, false);
     for answer in talk {
         match answer {
             Ok(Answer::Trace(lines)) => {
                 for line in &lines {
                     page.print(line, false);
-                    if line.kind == TraceKind::Up {
-                        return Ok(true);
+                    match line.kind {
+                        TraceKind::Up => up = true,
+                        TraceKind::Boot => up = false,
+                        _ => {}
                     }
                 }
             }
             Ok(other) => return Err(output::refused(Some(other))),
             Err(error) if error.is_late() => {}
             Err(error) => return Err(output::unreachable(&error)),
+        }
+        if up && arrived()? {
+            return Ok(true);
         }
         if Instant::now() >= until {
             return Ok(false);

@@ -438,14 +438,20 @@ pub struct TraceLine {
 pub struct UnknownPhone {
     /// Its address.
     pub mac: Mac,
-    /// The family whose vendor class or requests it has.
+    /// Who made it, by its vendor class, else by its MAC.
+    pub maker: Option<String>,
+    /// The family that knows its vendor class, User-Agent, requests, or MAC.
     pub family: Option<String>,
-    /// The model, where its vendor class tells it.
+    /// The model, where its vendor class or User-Agent tells it.
     pub model: Option<String>,
-    /// Its firmware, as far as it is known: the vendor class, what it asks for.
+    /// Its firmware, as far as what it asks for and took tells.
     pub firmware: Option<String>,
     /// Its DHCP vendor class.
     pub class: Option<String>,
+    /// What it calls itself over HTTP.
+    pub user_agent: Option<String>,
+    /// The interface of its last DHCP message.
+    pub interface: Option<String>,
     /// Where it was heard of, the last address at the end.
     pub addresses: Vec<String>,
     /// The last name that it asked for.

@@ -151,6 +151,11 @@ impl Access {
         }
     }
 
+    /// Whether an address is surely this phone's: nobody else learns whether it has a tag.
+    pub fn vouches(&self, mac: Mac, address: IpAddr) -> bool {
+        self.neighbour(address) == Some(mac)
+    }
+
     /// Whether an address guesses the MACs of phones.
     pub fn is_scanner(&self, address: IpAddr) -> bool {
         lock(&self.scans).is_scanner(address)

@@ -14,6 +14,7 @@ use super::askers::Askers;
 use super::event::Ticket;
 use super::root::Root;
 use super::serve::{Catalog, Found};
+use super::strange::Strange;
 use crate::base::{FileName, Mac};
 use crate::family::ladder::Program;
 use crate::family::{Artifact, Role};
@@ -30,6 +31,8 @@ pub struct Served {
     pub access: Arc<Access>,
     /// The folder of static files.
     pub root: Option<Arc<Path>>,
+    /// What phones without a tag get, where that is wished.
+    pub strange: Option<Arc<Strange>>,
 }
 
 /// A MAC inside a name asked for from an address says who is there for so long (all files of one boot
@@ -173,11 +176,15 @@ impl Catalog for Shelf {
             None => {}
         }
         let Ok(name) = requested else { return Found::Missing };
+        let strange = served.strange.as_ref().and_then(|s| s.asked(address, name.as_str()));
         let found = self.look(&served, address, &name);
         match (mac, &found) {
             // What is somebody's was judged already.
             (Some(mac), Found::Missing) if served.offer.owner(&name).is_none() => {
-                refused(served.access.guessed(mac, address, &served.askers))
+                match (served.access.guessed(mac, address, &served.askers), strange) {
+                    (Pass::Hide, Some(file)) if served.access.vouches(mac, address) => file,
+                    (pass, _) => refused(pass),
+                }
             }
             _ => found,
         }
@@ -197,7 +204,7 @@ fn body(artifact: &Artifact, mac: Option<Mac>) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Time;
+    use crate::base::{Sources, Time};
     use crate::daemon::askers::Whereabouts;
     use crate::daemon::look::Source;
     use crate::daemon::neighbours::Place;
@@ -303,6 +310,43 @@ mod tests {
             check(&shelf, desk, "SIPDefault.cnf", "file");
             check(&shelf, desk, "SIP0018B9000002.cnf", "file");
         }
+    }
+
+    #[test]
+    fn a_sip_phone_without_a_tag_is_told_so_and_a_loader_or_another_machine_is_not() {
+        let (shelf, served) = shelf();
+        let own = "SIP0018B9000009.cnf";
+        check(&shelf, "192.0.2.9", "SIPDefault.cnf", "file");
+        check(&shelf, "192.0.2.9", own, "missing");
+        let none = std::collections::BTreeMap::new();
+        let all = crate::family::library::load(Path::new(""), &none, &mut Sources::default());
+        let tagged = [8].map(|n| Mac::new([0, 0x18, 0xb9, 0, 0, n]).unwrap());
+        let strange = Strange::new(&Arc::new(all), tagged.into(), None);
+        served.send_modify(|served| served.strange = Some(Arc::new(strange)));
+        check(&shelf, "192.0.2.9", "SIPDefault.cnf", "file");
+        check(&shelf, "192.0.2.9", own, "file");
+        let found = shelf.find("192.0.2.9:1069".parse().unwrap(), own.as_bytes());
+        let Found::Body { bytes, .. } = found else { panic!("no file") };
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(text.contains("line1_shortname: \"0018B9000009\"\n"), "{text}");
+        assert!(!text.contains('{') && !text.contains("image_version"), "{text}");
+        for (asker, names) in [
+            // The name alone may be a loader's.
+            ("192.0.2.10", &["SIP0018B900000A.cnf"][..]),
+            ("192.0.2.11", &["CTLSEP0018B900000B.tlv", "SIP0018B900000B.cnf"]),
+            ("192.0.2.9", &["CTLSEP0018B9000009.tlv", "SEP0018B9000009.cnf.xml", own]),
+            // Tagged, and its files cannot be made.
+            ("192.0.2.8", &["SIPDefault.cnf", "SIP0018B9000008.cnf"]),
+            // Somebody else, and somebody whom nobody knows.
+            ("192.0.2.12", &["SIPDefault.cnf", "SIP0018B900000E.cnf"]),
+            ("198.51.100.1", &["SIPDefault.cnf", "SIP0018B900000F.cnf"]),
+        ] {
+            for name in names {
+                let expected = if *name == "SIPDefault.cnf" { "file" } else { "missing" };
+                check(&shelf, asker, name, expected);
+            }
+        }
+        check(&shelf, "192.0.2.1", "SIP0018B9000001.cnf", "secret of 1");
     }
 
     /// `give`, with the password in it or not; `missing`; `silence`.

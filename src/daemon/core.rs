@@ -188,6 +188,7 @@ impl Core {
         let built = look.built.clone();
         let passes = look.hold.is_none();
         self.look = Some(look);
+        self.show_strangers();
         if passes {
             self.advance(built, now);
         }
@@ -300,8 +301,9 @@ impl Core {
     fn publish(&mut self, next: Arc<Offer>) {
         let old = std::mem::replace(&mut self.offer, next.clone());
         let root = self.site.tftp.root.as_deref().map(Into::into);
-        let (askers, access) = (self.askers.clone(), self.access.clone());
-        self.out.served.send_replace(Served { offer: next.clone(), askers, access, root });
+        let (offer, askers, access) = (next.clone(), self.askers.clone(), self.access.clone());
+        let strange = self.out.served.borrow().strange.clone();
+        self.out.served.send_replace(Served { offer, askers, access, root, strange });
         let moved = changes(&old.phones, &next.phones);
         if !Arc::ptr_eq(&old.newest.ladders, &next.newest.ladders) {
             self.stirred.extend(next.phones.keys());

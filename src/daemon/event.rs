@@ -42,6 +42,8 @@ pub struct Transfer {
     pub millis: u64,
     /// When the request came.
     pub at: Time,
+    /// What the asker calls itself (HTTP), cleaned and bounded.
+    pub agent: Option<String>,
 }
 
 /// What a served body means, handed through the transfer and back to the core.

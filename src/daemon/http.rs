@@ -240,7 +240,7 @@ fn count(counter: &AtomicU64) {
 impl Server {
     /// The one log line of a request, and the word to the core.
     fn report(&self, transfer: Transfer) {
-        let Transfer { asker, name: file, ticket, outcome, bytes, millis, at: _ } = &transfer;
+        let Transfer { asker, name: file, ticket, outcome, bytes, millis, .. } = &transfer;
         let phone = ticket.and_then(|ticket| ticket.mac).map(|mac| mac.to_string());
         let phone = phone.as_deref().unwrap_or("-");
         if transfer.outcome == Outcome::NotFound {

@@ -33,6 +33,7 @@ pub mod sitekey;
 pub mod source;
 pub mod stable;
 pub mod store;
+pub mod strange;
 pub mod systemd;
 pub mod tftp;
 mod trace;

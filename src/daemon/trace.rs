@@ -16,7 +16,7 @@ use super::journal::{Journal, Table};
 use super::store::Store;
 use crate::base::{Mac, Time};
 use crate::family::Role;
-use crate::family::stage::{Stage, Stages};
+use crate::family::stage::{Runs, Stage, StageId, Stages};
 use crate::plan::boot::fact::{End, Fact, Fetched, What, short};
 use crate::plan::boot::record;
 use crate::plan::boot::track::Track;
@@ -192,6 +192,12 @@ impl Ledger {
     /// What a phone runs, where its requests tell it.
     pub(super) fn stage(&self, mac: Mac) -> Option<&Stage> {
         self.stages.get(self.phones.get(&mac)?.at(&self.stages).stage()?)
+    }
+
+    /// Whether a phone is, or may be, in its loader, as far as its requests tell.
+    pub(super) fn hunts(&self, mac: Mac) -> bool {
+        let loads = |id: &StageId| self.stages.get(*id).is_some_and(|s| s.runs == Runs::Loader);
+        self.phones.get(&mac).is_some_and(|track| track.at(&self.stages).fits.iter().any(loads))
     }
 
     /// What nobody named himself for in time.

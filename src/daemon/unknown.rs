@@ -10,14 +10,17 @@ use tokio::sync::mpsc;
 
 use super::core::Core;
 use super::event::{Outcome, Transfer};
+use super::strange::Strange;
 use super::trace::follow::Start;
 use super::trace::{Bounds, Feed};
 use crate::base::{FileName, Mac, Time};
 use crate::control::{Answer, ErrorKind, UnknownPhone};
+use crate::family::makers::maker;
 use crate::family::stage::Stages;
 use crate::family::{Family, Role};
 use crate::plan::boot::fact::{Fact, What};
 use crate::plan::boot::{Exchange, fact};
+use crate::plan::generation::PhonePart;
 use crate::plan::observed::{Asker, Notified};
 use crate::plan::offer::Owner;
 use crate::plan::unknown::nearest;
@@ -39,6 +42,20 @@ impl Core {
         self.ledger.learn(Arc::new(Stages::new(families)));
     }
 
+    /// What phones without a tag get.
+    pub(super) fn show_strangers(&self) {
+        let look = self.look.as_ref();
+        // What is held back may hold tags.
+        let look = look.filter(|look| self.site.unknown_file && look.hold.is_none());
+        self.out.served.send_modify(|served| {
+            let old = served.strange.take();
+            served.strange = look.map(|look| {
+                let tagged = look.tags.iter().map(|tag| tag.mac).collect();
+                Arc::new(Strange::new(&self.families, tagged, old.as_deref()))
+            });
+        });
+    }
+
     /// A request for a file came to its end.
     pub(super) fn note(&mut self, transfer: Transfer, now: Time) {
         let address = transfer.asker.ip().to_canonical();
@@ -51,27 +68,46 @@ impl Core {
         }
         let ticket = transfer.ticket;
         let known = named.or_else(|| ticket?.mac).or_else(|| self.askers.only(address));
-        let hidden = transfer.outcome == Outcome::NotFound && self.is_anybodys(&transfer.name);
+        let hidden = transfer.outcome == Outcome::NotFound && self.is_refused(&transfer.name);
         let own = ticket.is_some_and(|ticket| ticket.role == Role::Own);
         let name = (!known.is_some_and(|mac| tagged(&mac))).then(|| transfer.name.clone());
         let complete = transfer.outcome == Outcome::Complete;
+        let end = transfer.at.after(Duration::from_millis(transfer.millis));
+        let agent = transfer.agent.clone();
         let mac = self.ledger.file(transfer, known, hidden, now);
-        if let Some(part) = mac.and_then(|mac| self.offer.phones.get(&mac)) {
-            if own {
-                self.ledger.awaits(part.peers());
+        match (mac.and_then(|mac| self.offer.phones.get(&mac)).cloned(), mac, name) {
+            (Some(part), ..) if own => self.awaits(&part, end, now),
+            (None, Some(mac), Some(name)) => {
+                self.stranger(mac, address, &name, complete, now);
+                if let (Some(agent), Some(asker)) = (agent, self.observed.unknown.get_mut(&mac)) {
+                    asker.agent = Some(fact::short(&agent));
+                }
             }
-            return;
-        }
-        if let (Some(mac), Some(name)) = (mac, name) {
-            self.stranger(mac, address, &name, complete, now);
+            _ => {}
         }
     }
 
-    /// Whether a phone with a tag has a file of that name.
-    fn is_anybodys(&self, name: &str) -> bool {
-        let name = FileName::requested(name.as_bytes()).ok();
-        let owner = name.and_then(|name| self.offer.owner(&name));
-        matches!(owner, Some(Owner::Phone(_)))
+    /// A phone has its own file since `end`: its next REGISTER is worth a line, also one that was heard of
+    /// before the fetch was.
+    fn awaits(&mut self, part: &PhonePart, end: Time, now: Time) {
+        self.ledger.awaits(part.peers());
+        let registered = |peer: &&str| {
+            let seen = self.observed.peers.get(*peer);
+            seen.and_then(|seen| seen.registered).is_some_and(|at| at >= end)
+        };
+        let done: Vec<&str> = part.peers().filter(registered).collect();
+        done.into_iter().for_each(|peer| self.note_registered(part.mac, peer, now));
+    }
+
+    /// Whether a phone with a tag has a file of that name, and gets it when it is known who asks.
+    fn is_refused(&self, name: &str) -> bool {
+        let Ok(name) = FileName::requested(name.as_bytes()) else { return false };
+        let Some(Owner::Phone(mac)) = self.offer.owner(&name) else { return false };
+        let Some(part) = self.offer.phones.get(&mac) else { return true };
+        let choice = self.offer.choice(part, self.observed.phones.get(&mac));
+        // A loader must not find it: that is no refusal.
+        let hunts = self.ledger.hunts(mac);
+        !hunts || part.file(choice.hunting, self.offer.ladder(part), &name).is_some()
     }
 
     fn stranger(&mut self, mac: Mac, address: IpAddr, name: &str, complete: bool, now: Time) {
@@ -95,15 +131,13 @@ impl Core {
         self.strangers.dirty |= self.observed.unknown.len() != before;
     }
 
-    /// A DHCP message. A client without a tag is listed when a family knows its vendor class.
+    /// A DHCP message. A client without a tag is listed when a family recognises it.
     pub(super) fn note_exchange(&mut self, exchange: &Exchange, now: Time) {
         let tagged = self.offer.phones.contains_key(&exchange.mac);
-        let known = |class: &str| {
-            let mut families = self.families.families.values();
-            families.any(|family| family.dhcp_class(class.as_bytes()).is_some())
-        };
+        let class = exchange.class.as_deref().map(str::as_bytes);
         let listed = self.observed.unknown.contains_key(&exchange.mac);
-        let fits = exchange.class.as_deref().is_some_and(known);
+        let mut families = self.families.families.values();
+        let fits = families.any(|family| family.recognises(exchange.mac, class));
         if !tagged && !listed && !fits {
             return;
         }
@@ -115,6 +149,9 @@ impl Core {
             }
             if let Some(class) = &exchange.class {
                 asker.class = Some(fact::short(class));
+            }
+            if exchange.interface.is_some() {
+                asker.interface.clone_from(&exchange.interface);
             }
             self.strangers.dirty = true;
         }
@@ -227,27 +264,18 @@ impl Core {
     }
 
     fn unknown_phone(&self, mac: Mac, asker: &Asker) -> UnknownPhone {
-        let class = asker.class.as_deref();
-        let pattern = |family: &Family| {
-            family
-                .dhcp_class(class?.as_bytes())
-                .map(|found| (family.name.clone(), found.model.clone()))
-        };
-        let by_class = self.families.families.values().find_map(|family| pattern(family));
-        let stages = self.ledger.stages();
-        let by_name = || {
-            let id = stages.fitting(&[stages.symbol(&asker.asked)?]).first().copied()?;
-            stages.family(id).map(str::to_owned)
-        };
-        let (family, model) = by_class.map_or_else(|| (by_name(), None), |(f, m)| (Some(f), m));
+        let (family, model) = self.looks_like(mac, asker);
         let image = asker.image.as_ref().map(|image| format!("took {image}"));
         let told: Vec<String> = asker.stage.iter().cloned().chain(image).collect();
         UnknownPhone {
             mac,
+            maker: maker(mac, asker.class.as_deref().map(str::as_bytes)).map(str::to_owned),
             family,
             model: model.clone(),
             firmware: (!told.is_empty()).then(|| told.join("; ")),
             class: asker.class.clone(),
+            user_agent: asker.agent.clone(),
+            interface: asker.interface.clone(),
             addresses: asker.addresses.iter().map(ToString::to_string).collect(),
             asked: (!asker.asked.is_empty()).then(|| asker.asked.clone()),
             first_seen: asker.first.to_string(),
@@ -256,6 +284,29 @@ impl Core {
             tag: model
                 .map_or_else(|| format!(";MAC={mac}"), |model| format!(";MAC={mac} model={model}")),
         }
+    }
+
+    /// The family and the model: by the vendor class, what it calls itself over HTTP, what it asks for, and
+    /// its MAC.
+    fn looks_like(&self, mac: Mac, asker: &Asker) -> (Option<String>, Option<String>) {
+        let class = asker.class.as_deref().map(str::as_bytes);
+        let agent = asker.agent.as_deref();
+        let families = || self.families.families.values().map(AsRef::as_ref);
+        let by = |pattern: &dyn Fn(&Family) -> Option<Option<String>>| {
+            families().find_map(|f: &Family| Some((Some(f.name.clone()), pattern(f)?)))
+        };
+        let by_class = by(&|family| Some(family.dhcp_class(class?)?.model.clone()));
+        let by_agent = by(&|family| Some(family.user_agent(agent?)?.model.clone()));
+        let family = |told: &Option<(Option<String>, _)>| told.as_ref()?.0.clone();
+        let model = |told: &Option<(_, Option<String>)>| told.as_ref()?.1.clone();
+        let stages = self.ledger.stages();
+        let by_name = || {
+            let id = stages.fitting(&[stages.symbol(&asker.asked)?]).first().copied()?;
+            stages.family(id).map(str::to_owned)
+        };
+        let by_mac = || families().find(|f| f.recognises(mac, class)).map(|f| f.name.clone());
+        let named = family(&by_class).or_else(|| family(&by_agent));
+        (named.or_else(by_name).or_else(by_mac), model(&by_class).or_else(|| model(&by_agent)))
     }
 
     /// The tag that differs the least, of phones that were never heard of.

@@ -75,6 +75,7 @@ pub fn builtin() -> BTreeMap<String, Bytes> {
         "RINGLIST.DAT.j2",
         "OS79XX.TXT.j2",
         "XMLDefault.cnf.xml.j2",
+        "unassigned.cnf",
     );
     let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
     files.into_iter().map(|(name, text)| (name.to_owned(), bytes(text))).collect()

@@ -13,6 +13,7 @@ use super::key::{Charset, KeyRow};
 use super::ladder::{Release, Row};
 use super::stage::Stage;
 use super::template::Templates;
+use super::unassigned::Unassigned;
 use super::{Artifact, Audience, Role};
 
 pub(super) use read::read;
@@ -57,6 +58,8 @@ pub struct Family {
     pub firmware: Option<FirmwareFacts>,
     /// What its phones ask for at each stage of their firmware, in the order of the manifest.
     pub stages: Vec<Stage>,
+    /// The file of a phone without a tag; none: it gets nothing.
+    pub unassigned: Option<Unassigned>,
     pub(super) templates: Templates,
 }
 

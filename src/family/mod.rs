@@ -17,6 +17,7 @@ mod raw;
 pub mod render;
 pub mod stage;
 mod template;
+pub mod unassigned;
 mod values;
 
 use std::collections::BTreeSet;

@@ -25,6 +25,8 @@ pub struct Exchange {
     pub address: Option<Ipv4Addr>,
     /// The client's vendor class (option 60), cleaned for logs, where the message had one.
     pub class: Option<String>,
+    /// The interface that it came in by, where that is known.
+    pub interface: Option<String>,
 }
 
 /// What a DHCP message said (RFC 2131 §3), from either side.

@@ -145,6 +145,10 @@ pub struct Asker {
     pub stage: Option<String>,
     /// The image that it took last.
     pub image: Option<String>,
+    /// What it calls itself over HTTP.
+    pub agent: Option<String>,
+    /// The interface of its last DHCP message.
+    pub interface: Option<String>,
 }
 
 impl Asker {

@@ -9,11 +9,11 @@ use simphone::{Event, Phase, Phone};
 use crate::site::{HEAD, SOON, Site, phones};
 
 /// A way up has several restarts, each with a fetch, a registration and a NOTIFY.
-const WAY: Duration = Duration::from_secs(120);
+pub(crate) const WAY: Duration = Duration::from_secs(120);
 const TARGET: &str = "P0S3-8-11-00";
 const LOADER: &str = "P003-8-11-00";
 /// With a trap: an unsigned phone would take the loader's unsigned image, and must not be sent there.
-const ALL: [&str; 6] = [
+pub(crate) const ALL: [&str; 6] = [
     "P0S3-05-3-00.bin",
     "P003-8-11-00.bin",
     "P003-8-11-00.sbn",
@@ -32,7 +32,7 @@ fn put(site: &Site, images: &[&str]) {
     }
 }
 
-async fn site(sip_conf: &str, images: &[&str]) -> Site {
+pub(crate) async fn site(sip_conf: &str, images: &[&str]) -> Site {
     let mut site = Site::prepare(sip_conf);
     put(&site, images);
     site.sections = format!("firmware={TARGET}\n");
@@ -40,7 +40,7 @@ async fn site(sip_conf: &str, images: &[&str]) -> Site {
     site
 }
 
-async fn switch_on(site: &Site, n: u8, installed: simphone::Firmware) -> Phone {
+pub(crate) async fn switch_on(site: &Site, n: u8, installed: simphone::Firmware) -> Phone {
     let mut config = site.phone_config(n);
     config.model = simphone::Model::M7940;
     config.installed = Some(installed);
@@ -50,7 +50,7 @@ async fn switch_on(site: &Site, n: u8, installed: simphone::Firmware) -> Phone {
 }
 
 /// The images that a phone fetched, in order.
-fn fetched(phone: &Phone) -> Vec<String> {
+pub(crate) fn fetched(phone: &Phone) -> Vec<String> {
     let image = |name: &String| [".bin", ".sbn", ".sb2"].iter().any(|kind| name.ends_with(kind));
     let got = phone.history().into_iter().filter_map(|report| match report.event {
         Event::Got { file, .. } => Some(file),
@@ -63,7 +63,7 @@ fn app(phone: &Phone) -> String {
     phone.state().installed.unwrap().app
 }
 
-async fn arrives(site: &Site, phone: &Phone) {
+pub(crate) async fn arrives(site: &Site, phone: &Phone) {
     let there = |state: &simphone::State| {
         let app = state.installed.as_ref().map(|installed| installed.app.as_str());
         app == Some(TARGET) && state.all_registered()

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected shall end")]
 
+mod adopt;
 mod broken;
 mod calls;
 mod changes;

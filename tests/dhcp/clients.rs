@@ -13,9 +13,13 @@ use nix::unistd::Pid;
 use crate::phone::Phone;
 use crate::site::{SCOPE, Site};
 
-const CLASS: &str = "Cisco Systems, Inc. IP Phone CP-7960G";
+pub(crate) const CLASS: &str = "Cisco Systems, Inc. IP Phone CP-7960G";
 const LAPTOP: &str = "02:00:00:00:00:02";
-const PHONE: &str = "00:18:b9:00:00:01";
+pub(crate) const PHONE: &str = "00:18:b9:00:00:01";
+
+/// The network behind the relay, and the phone in it.
+const FAR: &str = "[dhcp 10.67.0.0/24]\npool=10.67.0.100-10.67.0.110\nrouter=10.67.0.254\n";
+const PEER: &str = "[201] ;MAC=0018b9000001 ip=10.67.0.7\ntype=friend\nhost=dynamic\nsecret=x\n";
 
 /// busybox udhcpc, which writes what it was told into a file; more arguments of its own.
 pub(crate) fn udhcpc(site: &Site, host: &str, more: &[&str]) -> (Output, String) {
@@ -201,12 +205,11 @@ fn renewals_rebindings_and_wrong_wishes_of_a_phone_are_answered_as_they_must() {
     assert_eq!(laptop.hear(Duration::from_secs(2)), None);
 }
 
-#[test]
-fn phones_behind_a_relay_get_addresses_of_their_network() {
-    let far = "[dhcp 10.67.0.0/24]\npool=10.67.0.100-10.67.0.110\nrouter=10.67.0.254\n";
-    let peer = "[201] ;MAC=0018b9000001 ip=10.67.0.7\ntype=friend\nhost=dynamic\nsecret=x\n";
+/// A site with a relay, ph1, and behind it a phone, ph2, whose tag names 10.67.0.7; `more` stands behind the
+/// settings of TFTP.
+pub(crate) fn relayed(more: &str) -> Site {
     let macs = ["02:00:00:00:00:fe", PHONE];
-    let mut site = Site::start(&macs, &format!("[dhcp]\nmode=phones\n{SCOPE}{far}"), peer);
+    let mut site = Site::start(&macs, &format!("{more}[dhcp]\nmode=phones\n{SCOPE}{FAR}"), PEER);
     site.behind("ph2", "ph1");
     site.ip("ph1", "addr add 10.66.0.254/24 dev eth0");
     site.ip("ph1", "addr add 10.67.0.254/24 dev eth1");
@@ -220,6 +223,12 @@ fn phones_behind_a_relay_get_addresses_of_their_network() {
         "--dhcp-relay=10.67.0.254,10.66.0.1",
     ];
     site.helper("ph1", "dnsmasq", &relay, "relay.log");
+    site
+}
+
+#[test]
+fn phones_behind_a_relay_get_addresses_of_their_network() {
+    let site = relayed("");
     let phone = Phone::at(&site, "ph2", PHONE);
     let ack = (0..5).find_map(|_| phone.boot()).expect("a lease");
     assert_eq!(ack.yiaddr, Ipv4Addr::from([10, 67, 0, 7]));

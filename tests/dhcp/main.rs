@@ -10,3 +10,4 @@ mod phone;
 mod restart;
 mod site;
 mod snippets;
+mod story;

@@ -270,6 +270,7 @@ fn site() -> Site {
         export_dir: None,
         timezone: None,
         site_key: "/etc/asterisk/handset.key".into(),
+        unknown_file: false,
         journal_age: Duration::from_secs(14 * 86_400),
         journal_bytes: 32_000_000,
         default_family: "cisco-79x0".into(),

@@ -226,8 +226,13 @@ fn a_phone_gets_its_own_variant() {
     let told = lab.report();
     assert_eq!((told.asker.ip().to_string(), told.outcome), (address, Outcome::Complete));
     assert_eq!(told.ticket.unwrap().mac.unwrap().to_string(), "00:18:b9:00:00:01");
-    assert!(curl(&lab, &[], "/own.cnf").0.starts_with("http/1.1 404"));
-    assert_eq!(lab.report().outcome, Outcome::NotFound);
+    assert!(told.agent.unwrap().starts_with("curl/"));
+    let long = "CP-7960\u{e4}".repeat(40);
+    assert!(curl(&lab, &["-A", &long], "/own.cnf").0.starts_with("http/1.1 404"));
+    let told = lab.report();
+    assert_eq!(told.outcome, Outcome::NotFound);
+    let agent = told.agent.unwrap();
+    assert!(agent.starts_with("CP-7960??CP-7960") && agent.len() < 140, "{agent}");
 }
 
 #[test]

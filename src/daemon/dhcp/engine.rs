@@ -326,7 +326,7 @@ impl Engine {
         for alert in &reaction.alerts {
             self.alert(&told::alert(alert), at);
         }
-        for exchange in told::exchanges(reaction.facts, at) {
+        for exchange in told::exchanges(reaction.facts, &link.name, at) {
             self.parts.reporter.said(exchange, now);
         }
     }
@@ -442,7 +442,8 @@ impl Engine {
         }
         let address = Some(message.yiaddr).filter(|address| !address.is_unspecified());
         let said = Said::Foreign { server: heard.server, wrong: heard.wrong };
-        let exchange = Exchange { mac: message.mac, at, said, address, class: None };
+        let exchange =
+            Exchange { mac: message.mac, at, said, address, class: None, interface: None };
         self.parts.reporter.said(exchange, Instant::now());
     }
 }

@@ -131,7 +131,14 @@ mod tests {
 
     fn exchange(number: u64) -> Exchange {
         let mac = Mac::new([0, 0x18, 0xb9, 0, 0, 1]).unwrap();
-        Exchange { mac, at: Time(number), said: Said::Discover, address: None, class: None }
+        Exchange {
+            mac,
+            at: Time(number),
+            said: Said::Discover,
+            address: None,
+            class: None,
+            interface: None,
+        }
     }
 
     fn batch(events: &mut mpsc::Receiver<Event>) -> Option<usize> {

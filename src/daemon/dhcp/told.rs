@@ -36,7 +36,7 @@ fn word(lease: &Lease, now: Time) -> &'static str {
 }
 
 /// For the core. Machines that are none of ours are not told of: silence is all that they are met with.
-pub(super) fn exchanges(facts: Vec<Fact>, at: Time) -> Vec<Exchange> {
+pub(super) fn exchanges(facts: Vec<Fact>, interface: &str, at: Time) -> Vec<Exchange> {
     let strange = |fact: &Fact| fact.said == dhcp::Said::Silent(Reason::Stranger);
     if facts.iter().any(strange) {
         return Vec::new();
@@ -47,6 +47,7 @@ pub(super) fn exchanges(facts: Vec<Fact>, at: Time) -> Vec<Exchange> {
         said: said(fact.said),
         address: fact.address,
         class: fact.class,
+        interface: Some(interface.to_owned()),
     };
     facts.into_iter().map(exchange).collect()
 }

@@ -44,6 +44,8 @@ pub(super) struct Client {
     /// The connection is encrypted.
     pub(super) tls: bool,
     pub(super) exchange: Arc<Exchange>,
+    /// What it calls itself, cleaned for logs.
+    pub(super) agent: Option<String>,
 }
 
 /// A connection as it was taken.
@@ -60,7 +62,8 @@ pub(super) async fn run(server: &Arc<Server>, socket: Socket, router: Router) {
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let _ = stream.set_nodelay(true);
     let exchange = Exchange::new();
-    let client = Client { asker, local, tls: tls.is_some(), exchange: Arc::clone(&exchange) };
+    let client =
+        Client { asker, local, tls: tls.is_some(), exchange: Arc::clone(&exchange), agent: None };
     let end = match tls {
         None => converse(server, stream, client, router).await,
         Some(tls) => match handshake(server, stream, &tls).await {
@@ -81,6 +84,7 @@ pub(super) async fn run(server: &Arc<Server>, socket: Socket, router: Router) {
         bytes: sent.bytes,
         millis,
         at: Time(now().0.saturating_sub(millis)),
+        agent: sent.agent,
     });
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Sent {
     pub(super) name: String,
     pub(super) ticket: Option<Ticket>,
     pub(super) bytes: u64,
+    /// What the client calls itself, cleaned for logs.
+    pub(super) agent: Option<String>,
 }
 
 /// What the connection, the handler and the body tell each other.

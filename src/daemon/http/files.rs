@@ -23,12 +23,13 @@ use crate::wire::tftp::printable;
 /// Answers a request for a file.
 pub(super) async fn file(
     State(server): State<Arc<Server>>,
-    Extension(client): Extension<Client>,
+    Extension(mut client): Extension<Client>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
     client.exchange.asked();
+    client.agent = headers.get(header::USER_AGENT).map(|agent| printable(agent.as_bytes()));
     let asked = uri.path();
     let shown = |name: &[u8]| printable(name.get(..128).unwrap_or(name));
     if method != Method::GET && method != Method::HEAD {
@@ -172,8 +173,10 @@ impl Asked<'_> {
 
     /// The whole file: how it ends is told.
     fn watched(&self, bytes: Bytes, ticket: Option<Ticket>) -> Body {
-        let sent = Sent { name: self.name.clone(), ticket, bytes: bytes.len() as u64 };
-        self.request.client.exchange.body(bytes, sent)
+        let client = self.request.client;
+        let (name, agent) = (self.name.clone(), client.agent.clone());
+        let sent = Sent { name, ticket, bytes: bytes.len() as u64, agent };
+        client.exchange.body(bytes, sent)
     }
 
     fn unreadable(&self, why: Unreadable) -> Response<Body> {
@@ -209,7 +212,16 @@ pub(super) fn answer(status: StatusCode, fields: &[(HeaderName, &str)]) -> Respo
 impl Server {
     /// A request that got no bytes.
     fn refused(&self, client: &Client, name: String, outcome: Outcome) {
-        let (asker, at) = (client.asker, now());
-        self.report(Transfer { asker, name, ticket: None, outcome, bytes: 0, millis: 0, at });
+        let (asker, at, agent) = (client.asker, now(), client.agent.clone());
+        self.report(Transfer {
+            asker,
+            name,
+            ticket: None,
+            outcome,
+            bytes: 0,
+            millis: 0,
+            at,
+            agent,
+        });
     }
 }

@@ -47,6 +47,7 @@ mod tests {
             bytes: number,
             millis: 0,
             at: crate::base::Time(0),
+            agent: None,
         }
     }
 

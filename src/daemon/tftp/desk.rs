@@ -174,6 +174,7 @@ impl Desk {
             bytes: 0,
             millis: 0,
             at: clock(),
+            agent: None,
         };
         self.reporter.ended(ended, now);
     }
@@ -360,6 +361,7 @@ impl Desk {
             bytes: session.transfer.as_ref().map_or(0, Transfer::bytes),
             millis: u64::try_from(millis).unwrap_or(u64::MAX),
             at: session.at,
+            agent: None,
         };
         self.reporter.ended(ended, now);
     }

@@ -115,7 +115,7 @@ struct Log {
 impl Log {
     fn line(&mut self, transfer: &Transfer, now: Instant) {
         self.tick(now);
-        let Transfer { asker, name: file, ticket, outcome, bytes, millis, at: _ } = transfer;
+        let Transfer { asker, name: file, ticket, outcome, bytes, millis, .. } = transfer;
         if *outcome == Outcome::NotFound && !tracing::enabled!(tracing::Level::DEBUG) {
             // Every boot of a 7940 asks for three or more names that do not exist.
             return;
@@ -175,6 +175,7 @@ mod tests {
             bytes: number as u64,
             millis: 0,
             at: crate::base::Time(0),
+            agent: None,
         }
     }
 

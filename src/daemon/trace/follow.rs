@@ -184,7 +184,10 @@ impl Teller {
             let part = offer.phones.get(&mac)?;
             Some(part.peers().collect::<Vec<_>>().join(", "))
         };
-        let scene = Scene { stages: &self.stages, peers: &peers, hears: self.hears };
+        let led =
+            |mac: Mac| offer.phones.get(&mac).is_some_and(|part| offer.ladder(part).is_some());
+        let (stages, hears) = (&self.stages, self.hears);
+        let scene = Scene { stages, peers: &peers, led: &led, hears };
         tell(&mut self.narrator, &scene)
     }
 }

@@ -36,6 +36,7 @@ fn transfer(name: &str, millis: u64) -> Transfer {
         bytes: 0,
         millis: 0,
         at: Time(millis),
+        agent: None,
     }
 }
 

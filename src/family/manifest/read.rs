@@ -7,6 +7,7 @@ use crate::conf::{Conf, Entry, Section, Status};
 use crate::family::key::{Charset, KeyRow};
 use crate::family::stage::{self, Stage};
 use crate::family::template::{Body, Templates};
+use crate::family::unassigned::Unassigned;
 use crate::family::{Audience, Role, values};
 
 use super::{DhcpFacts, Family, File, MANIFEST, Model, Pattern, Push, Slot, Syntax, When};
@@ -37,7 +38,7 @@ pub(super) struct Reader {
 
 /// The sections that every manifest has or may have, besides `[model X]`, `[file X]` and
 /// `[stage X]`.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "family",
     "firmware",
     "user_agents",
@@ -48,6 +49,7 @@ const SECTIONS: [&str; 10] = [
     "keys",
     "ladder",
     "ladder_never",
+    "unassigned",
 ];
 
 impl Reader {
@@ -70,6 +72,7 @@ impl Reader {
         self.known(top, &["title", "push", "charset"]);
         let firmware = self.firmware(conf, &files, &keys);
         let stages = self.stages(conf);
+        let unassigned = self.unassigned(conf, templates);
         let templates = Templates::compile(&files, templates, &mut self.diagnostics, self.whole);
         Some(Family {
             name: name.to_owned(),
@@ -94,6 +97,7 @@ impl Reader {
             settings,
             firmware,
             stages,
+            unassigned,
             templates: templates?,
         })
     }
@@ -270,6 +274,15 @@ impl Reader {
             }
         }
         zones
+    }
+
+    fn unassigned(&mut self, conf: &Conf, bodies: &BTreeMap<String, Body>) -> Option<Unassigned> {
+        let section = find(conf, "unassigned")?;
+        self.known(section, &["file", "text"]);
+        let pattern = text(section, "file").unwrap_or_default();
+        let body = bodies.get(&text(section, "text").unwrap_or_default());
+        let read = Unassigned::read(&pattern, body);
+        read.map_err(|message| self.wrong(section.span, message)).ok()
     }
 
     fn dhcp(&mut self, conf: &Conf) -> DhcpFacts {

@@ -4,7 +4,7 @@ mod dhcp;
 
 use super::value::{
     Context, Fault, address, choice, count, duration, family, file, host, listen, nets, path, port,
-    rate, text, zone,
+    rate, text, yes_no, zone,
 };
 use std::time::Duration;
 
@@ -243,6 +243,15 @@ const COMMON: &[Key] = &[
         doc: "Networks whose askers get every phone's file, unless the neighbour table knows them to \
               be another machine: routed sites, or 127.0.0.0/8 to try by hand on the server.",
         set: |site, value| put(&mut site.trusted_nets, nets(value)),
+    },
+    Key {
+        section: "general",
+        name: "unknown_file",
+        kind: Kind::Choice(&["yes", "no"]),
+        default: "no",
+        doc: "yes: a SIP phone without a tag that is surely itself gets a file without an account, which \
+              shows its MAC and `not assigned`. It must be started again once it is adopted.",
+        set: |site, value| put(&mut site.unknown_file, yes_no(value)),
     },
     Key {
         section: "general",

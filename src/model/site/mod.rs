@@ -43,6 +43,8 @@ pub struct Site {
     pub timezone: Option<Spanned<String>>,
     /// `site_key`: the file of the site key, default `handset.key` beside handset.conf.
     pub site_key: PathBuf,
+    /// `unknown_file`: a SIP phone without a tag gets a file that shows its MAC.
+    pub unknown_file: bool,
     /// `journal_days`: what happened is kept for so long, default 14 days.
     pub journal_age: Duration,
     /// `journal_size`: bytes that it may take, default 32 MB.
@@ -202,6 +204,7 @@ impl Site {
             export_dir: None,
             timezone: None,
             site_key: beside("handset.key"),
+            unknown_file: false,
             journal_age: Duration::from_secs(14 * 86_400),
             journal_bytes: 32_000_000,
             default_family: "cisco-79x0".into(),

@@ -3,7 +3,7 @@
 
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Said;
@@ -22,6 +22,8 @@ const FETCHES: Duration = Duration::from_secs(60);
 const RENEWS: Duration = Duration::from_secs(60);
 /// From this round on, the same list is told only now and then.
 const ROUNDS: u32 = 2;
+/// Names that were missing in a boot are remembered, so that it is told when one turns up.
+const MISSED_MAX: usize = 64;
 /// DHCP messages that are held until it is clear what they begin.
 const HELD_MAX: usize = 16;
 
@@ -68,6 +70,8 @@ pub struct Scene<'a> {
     pub stages: &'a Stages,
     /// The peers of a phone; none for one without a tag.
     pub peers: &'a dyn Fn(Mac) -> Option<String>,
+    /// Whether a phone has a firmware to be led to.
+    pub led: &'a dyn Fn(Mac) -> bool,
     /// REGISTERs are heard of.
     pub hears: bool,
 }
@@ -108,6 +112,8 @@ struct Tale {
     /// Told now and then: rounds of one list.
     quiet: bool,
     expected: Option<(Expected, Time)>,
+    /// What it asked for in this boot in vain.
+    missed: HashSet<String>,
     name: String,
     held: Vec<Fact>,
 }
@@ -171,6 +177,9 @@ impl Page<'_> {
     fn cure(&self, stage: &Stage) -> String {
         let cure = stage.told(&stage.cure, Some(self.mac));
         match (self.tagged(), stage.runs) {
+            (true, Runs::Sccp | Runs::Loader) if (self.scene.led)(self.mac) => {
+                "handset firmware tells its next step, and what is missing for it".into()
+            }
             (true, _) => cure,
             (false, Runs::Sip) => self.adopt(),
             (false, _) => format!("{}; then {cure}", self.adopt()),
@@ -245,6 +254,9 @@ impl Tale {
             self.told = None;
             self.quiet = matches!(turn, Turn::Begins { boot: false, again } if again >= ROUNDS);
         }
+        let complete = matches!(file.end, End::Complete | End::Unconfirmed);
+        let helped = self.helps(&file.name, complete);
+        self.quiet &= !helped;
         (self.files, self.expected) = (true, None);
         self.name.clone_from(&file.name);
         let rare = |round: u32| round < ROUNDS || round.is_power_of_two();
@@ -252,10 +264,23 @@ impl Tale {
             Turn::Repeats(times) => !rare(times),
             _ => self.quiet,
         };
-        if !silent {
+        let image = stages.image(&file.name).is_some();
+        if !silent || helped || image {
             page.lines.push(words::step(fact, Some(page.mac)));
         }
-        self.judge(turn, file, fact, page);
+        self.judge(if helped { Turn::Next } else { turn }, file, fact, page);
+    }
+
+    /// Whether a file is there now that was missing before in this boot: what was the same again and
+    /// again goes on.
+    fn helps(&mut self, name: &str, complete: bool) -> bool {
+        if complete {
+            return self.missed.remove(name);
+        }
+        if self.missed.len() < MISSED_MAX {
+            self.missed.insert(name.to_owned());
+        }
+        false
     }
 
     /// What a request means for the boot.
@@ -299,7 +324,7 @@ impl Tale {
         true
     }
 
-    fn loops(&mut self, turn: Turn, id: Option<StageId>, at: Time, page: &mut Page<'_>) {
+    fn loops(&self, turn: Turn, id: Option<StageId>, at: Time, page: &mut Page<'_>) {
         let rounds = match turn {
             Turn::Begins { again, .. } => again,
             Turn::Repeats(times) => times,

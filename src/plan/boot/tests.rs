@@ -131,7 +131,7 @@ fn a_flood_of_phones_takes_no_more_memory() {
 fn told(script: &str, peers: &'static str, hears: bool) -> String {
     let stages = stages();
     let peers = |_| (!peers.is_empty()).then(|| peers.to_owned());
-    let scene = Scene { stages: &stages, peers: &peers, hears };
+    let scene = Scene { stages: &stages, peers: &peers, led: &|_| false, hears };
     let mut narrator = Narrator::default();
     let facts = script::facts(script);
     let end = facts.last().map_or(Time(0), |fact| Time(fact.at.0 + 600_000));
