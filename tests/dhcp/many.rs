@@ -107,7 +107,7 @@ impl Phones {
 
 #[test]
 fn no_address_has_two_holders_however_often_the_daemon_is_killed() {
-    // Some 90 exchanges each; 600 were run by hand (docs/performance.md).
+    // Some 90 leases each.
     let rounds = std::env::var("DHCP_ROUNDS").map_or(60, |text| text.parse().unwrap());
     // Fewer addresses than phones: what is given back is given again.
     let far = "[dhcp 10.67.0.0/22]\npool=10.67.0.10-10.67.1.200\n";

@@ -24,6 +24,13 @@ impl Site {
         fs::create_dir_all(dir)?;
         let dir = dir.canonicalize()?;
         let site = Self { dir, phones };
+        // What an earlier site left would be held against this one.
+        for folder in ["export", "state", "all"] {
+            match fs::remove_dir_all(site.dir.join(folder)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         for folder in ["etc", "static", "export", "state", "all"] {
             fs::create_dir_all(site.dir.join(folder))?;
         }
