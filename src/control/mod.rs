@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Cidr, Digest, Level, Mac};
+pub use crate::plan::boot::story::Kind as TraceKind;
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
 pub use firmware::{
@@ -390,26 +391,6 @@ pub struct UnknownAsker {
     pub asked: String,
     /// RFC 3339.
     pub last_seen: String,
-}
-
-/// What a line of a trace is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TraceKind {
-    /// A boot begins.
-    Boot,
-    /// A step.
-    Step,
-    /// What the phone runs, or is about to.
-    Stage,
-    /// It waits for something that is not there.
-    Waits,
-    /// It asks for the same again and again.
-    Loops,
-    /// The next step does not come.
-    Stalls,
-    /// It is up.
-    Up,
 }
 
 /// One line of a trace. This is a line of `handset trace --json`.

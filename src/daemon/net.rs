@@ -2,6 +2,7 @@
 //! there: a phone drops what comes from another one.
 
 pub mod batch;
+pub mod mailbox;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};

@@ -3,12 +3,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -24,7 +23,7 @@ use super::wanted::{People, Wanted};
 use crate::base::Time;
 use crate::control::Answer;
 use crate::daemon::journal::Batch;
-use crate::daemon::net::Listener;
+use crate::daemon::net::{self, Listener};
 use crate::daemon::now;
 use crate::model::site::DhcpMode;
 use crate::plan::boot::{Exchange, Said};
@@ -42,26 +41,16 @@ const LOOK: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_millis(100);
 
 /// What others tell the engine.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    wake: EventFd,
-    letters: Mutex<Letters>,
-}
+pub(super) type Mailbox = net::mailbox::Mailbox<Letters>;
 
 #[derive(Debug, Default)]
-struct Letters {
+pub(super) struct Letters {
     stop: bool,
     wanted: Option<Arc<Wanted>>,
     leases: Vec<mpsc::Sender<Answer>>,
 }
 
 impl Mailbox {
-    pub(super) fn new() -> io::Result<Arc<Self>> {
-        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
-        let wake = EventFd::from_value_and_flags(0, flags)?;
-        Ok(Arc::new(Self { wake, letters: Mutex::default() }))
-    }
-
     pub(super) fn set(&self, wanted: Arc<Wanted>) {
         self.put(|letters| letters.wanted = Some(wanted));
     }
@@ -72,17 +61,6 @@ impl Mailbox {
 
     pub(super) fn stop(&self) {
         self.put(|letters| letters.stop = true);
-    }
-
-    fn put(&self, letter: impl FnOnce(&mut Letters)) {
-        letter(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        // It only fails when the counter is full, and then the engine is awake.
-        let _ = self.wake.write(1);
-    }
-
-    fn empty(&self) -> Letters {
-        let _ = self.wake.read();
-        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -132,7 +110,7 @@ impl Engine {
     pub(super) fn new(mut parts: Parts) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
-        epoll.add(&parts.mailbox.wake, readable(MAILBOX))?;
+        epoll.add(parts.mailbox.wake(), readable(MAILBOX))?;
         let changes = Changes::listen();
         if let Ok(changes) = &changes {
             epoll.add(changes, readable(LINKS))?;

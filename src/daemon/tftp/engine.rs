@@ -1,21 +1,20 @@
 //! The loop: waits for the sockets, hands what comes to the desk, sends what the desk wants sent.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::count;
 use super::desk::Desk;
 use super::fair::Turns;
 use super::table::Id;
 use crate::daemon::event::Outcome;
-use crate::daemon::net::Listener;
 use crate::daemon::net::batch::{BATCH, Inbox};
+use crate::daemon::net::{self, Listener};
 use crate::daemon::serve::Unreadable;
 use crate::wire::tftp::packet::MAX_REQUEST;
 
@@ -29,25 +28,15 @@ const SOME: usize = 32;
 const SLEEP: Duration = Duration::from_secs(10);
 
 /// What others tell an engine.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    wake: EventFd,
-    letters: Mutex<Letters>,
-}
+pub(super) type Mailbox = net::mailbox::Mailbox<Letters>;
 
 #[derive(Debug, Default)]
-struct Letters {
+pub(super) struct Letters {
     stop: bool,
     loaded: Vec<(Id, Result<Bytes, Unreadable>)>,
 }
 
 impl Mailbox {
-    pub(super) fn new() -> io::Result<Arc<Self>> {
-        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
-        let wake = EventFd::from_value_and_flags(0, flags)?;
-        Ok(Arc::new(Self { wake, letters: Mutex::default() }))
-    }
-
     /// A static file was read, or not.
     pub(super) fn loaded(&self, id: Id, body: Result<Bytes, Unreadable>) {
         self.put(|letters| letters.loaded.push((id, body)));
@@ -56,17 +45,6 @@ impl Mailbox {
     /// No request is to be read any more.
     pub(super) fn stop(&self) {
         self.put(|letters| letters.stop = true);
-    }
-
-    fn put(&self, letter: impl FnOnce(&mut Letters)) {
-        letter(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        // It only fails when the counter is full, and then the engine is awake.
-        let _ = self.wake.write(1);
-    }
-
-    fn empty(&self) -> Letters {
-        let _ = self.wake.read();
-        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -96,7 +74,7 @@ impl Engine {
         desk: Desk,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&mailbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, MAILBOX))?;
+        epoll.add(mailbox.wake(), EpollEvent::new(EpollFlags::EPOLLIN, MAILBOX))?;
         for (number, socket) in sockets.iter().enumerate() {
             epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         }

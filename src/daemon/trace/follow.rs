@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Feed, Row, key};
 use crate::base::{Mac, Time};
-use crate::control::{Answer, ErrorKind, TraceKind, TraceLine};
+use crate::control::{Answer, ErrorKind, TraceLine};
 use crate::daemon::catalog::Served;
 use crate::daemon::journal::{Journal, Table};
 use crate::daemon::now;
@@ -214,15 +214,6 @@ impl Tellable for TraceLine {
 }
 
 fn shown(line: &Line) -> TraceLine {
-    let kind = match line.kind {
-        Kind::Boot => TraceKind::Boot,
-        Kind::Step => TraceKind::Step,
-        Kind::Stage => TraceKind::Stage,
-        Kind::Waits => TraceKind::Waits,
-        Kind::Loops => TraceKind::Loops,
-        Kind::Stalls => TraceKind::Stalls,
-        Kind::Up => TraceKind::Up,
-    };
     let outcome = line.file.as_ref().map(|file| match &file.end {
         End::Complete => "complete".to_owned(),
         End::Unconfirmed => "unconfirmed".into(),
@@ -233,7 +224,7 @@ fn shown(line: &Line) -> TraceLine {
     TraceLine {
         at: line.at.to_string(),
         mac: line.mac,
-        kind,
+        kind: line.kind,
         text: line.text.clone(),
         cure: line.cure.clone(),
         file: line.file.as_ref().map(|file| file.name.clone()),

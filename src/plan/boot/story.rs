@@ -6,6 +6,8 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Said;
 use super::fact::{End, Fact, Fetched, What};
 use super::track::{LOOP, PAUSE, Track, Turn};
@@ -28,7 +30,8 @@ const MISSED_MAX: usize = 64;
 const HELD_MAX: usize = 16;
 
 /// What a line of a story is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A boot begins.
     Boot,
