@@ -33,6 +33,9 @@ pub enum MacError {
 }
 
 impl Mac {
+    /// The first in the order of addresses.
+    pub const LEAST: Self = Self([0, 0, 0, 0, 0, 1]);
+
     /// Checks that `bytes` can be a phone's own address.
     pub fn new(bytes: [u8; 6]) -> Result<Self, MacError> {
         if bytes == [0; 6] {

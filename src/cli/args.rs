@@ -31,7 +31,7 @@ pub enum Command {
     Push(Push),
     /// Show what the sources on disk change, key by key, secrets masked
     Diff(Diff),
-    /// Let a held-back configuration through
+    /// Begin the roll-out that waits for it, or let a held-back configuration through
     Apply(Apply),
     /// Let a phone that nobody knows where it is have its files for a while, or list what is open
     Open(super::open::Open),
@@ -115,6 +115,9 @@ pub struct Apply {
     /// Asterisk has loaded what is on disk (after a reload that nothing tells of)
     #[arg(long)]
     pub loaded: bool,
+    /// Only these phones get what is new, now
+    #[arg(long, value_name = "PHONE", num_args = 1..)]
+    pub only: Vec<String>,
 }
 
 /// `handset check`.

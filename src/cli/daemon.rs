@@ -29,7 +29,11 @@ pub(super) fn once(args: &Args, question: Ask) -> Result<Answer, u8> {
 
 /// Runs `handset apply`.
 pub(super) fn apply(args: &Args, options: &Apply) -> u8 {
-    let question = Ask::Apply { accept_removals: options.accept_removals, loaded: options.loaded };
+    let question = Ask::Apply {
+        accept_removals: options.accept_removals,
+        loaded: options.loaded,
+        only: options.only.clone(),
+    };
     match once(args, question) {
         Ok(Answer::Done(text)) => {
             output::line(text);

@@ -3,6 +3,7 @@
 
 pub mod client;
 mod firmware;
+mod rollout;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -15,6 +16,10 @@ pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
 pub use firmware::{
     Firmware, FirmwareImage, FirmwareLoad, FirmwarePhone, FirmwareStep, FirmwareWay,
+};
+
+pub use rollout::{
+    FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus,
 };
 
 /// Raised with every incompatible change.
@@ -60,6 +65,26 @@ pub enum Ask {
         accept_removals: bool,
         /// Asterisk has loaded what is on disk.
         loaded: bool,
+        /// Only these phones get what is new, now; words as in `Status`. With none of all these, the
+        /// roll-out that waits for the operator begins.
+        #[serde(default)]
+        only: Vec<String>,
+    },
+    /// What would come of the sources on disk. Answered with [`Answer::Plan`].
+    Plan,
+    /// The roll-outs: the one on its way or the last, and those before. Answered with
+    /// [`Answer::Rollouts`].
+    Rollouts,
+    /// Change the course of a roll-out. Answered with [`Answer::Done`].
+    Rollout(RolloutOrder),
+    /// Offer phones what they had in an older generation. Answered with [`Answer::Done`].
+    Rollback {
+        /// Words as in `Status`.
+        phones: Vec<String>,
+        /// All phones.
+        all: bool,
+        /// The generation; none for what each phone had before its last change.
+        generation: Option<u64>,
     },
     /// What is open to unknown askers. Answered with [`Answer::Opened`].
     Opened,
@@ -119,6 +144,15 @@ pub enum Answer {
     },
     /// The changes.
     Diff(Vec<PhoneDiff>),
+    /// What would come.
+    Plan(Box<Plan>),
+    /// The roll-outs, the newest first, and what can be brought back.
+    Rollouts {
+        /// The roll-outs.
+        rollouts: Vec<RolloutStatus>,
+        /// The generations, the newest first.
+        kept: Vec<KeptGeneration>,
+    },
     /// What is open.
     Opened(Vec<Opened>),
     /// What happened, in order.
@@ -273,6 +307,9 @@ pub struct Status {
     /// What is open to unknown askers.
     #[serde(default)]
     pub opened: Vec<Opened>,
+    /// The roll-out that is on its way, or was the last.
+    #[serde(default)]
+    pub rollout: Option<RolloutStatus>,
     /// The phones that were taken off the firmware ladder.
     #[serde(default)]
     pub off_ladder: Vec<OffLadder>,

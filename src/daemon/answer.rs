@@ -20,12 +20,6 @@ fn no_dhcp() -> Answer {
     Answer::Error { kind: ErrorKind::Unavailable, message: message.into() }
 }
 
-/// Somebody who waits for a push to end.
-pub(super) struct Waiter {
-    answers: mpsc::Sender<Answer>,
-    phones: BTreeMap<Mac, Option<State>>,
-}
-
 impl Core {
     /// Answers a call; one that waits is answered by and by. True when the disk must be looked at
     /// again for it.
@@ -47,7 +41,15 @@ impl Core {
             Ask::Close { what } => self.close_again(&what),
             Ask::Firmware => self.firmware(),
             Ask::FirmwareRetry { phone } => self.firmware_retry(phone.as_deref()),
-            Ask::Apply { accept_removals, loaded } => self.apply(accept_removals, loaded),
+            Ask::Apply { accept_removals, loaded, only } => {
+                self.apply(accept_removals, loaded, &only, now)
+            }
+            Ask::Plan => Answer::Plan(Box::new(self.plan(now))),
+            Ask::Rollouts => self.told_rollouts(now),
+            Ask::Rollout(order) => self.direct(order, now),
+            Ask::Rollback { phones, all, generation } => {
+                self.rollback(&phones, all, generation, now)
+            }
             Ask::Unknown => Answer::Unknown(self.unknown_phones()),
             Ask::Trace { phones, since, follow } => match self.trace(&phones, since, follow, now) {
                 Ok((start, news)) => {
@@ -119,6 +121,7 @@ impl Core {
             unknown: self.unknown(),
             alerts,
             opened: self.access.all_open(),
+            rollout: self.rollout_status(now),
             off_ladder,
             dhcp: self.dhcp.as_ref().map(|service| service.alerts(now)).unwrap_or_default(),
         }))
@@ -141,7 +144,7 @@ impl Core {
                 "waiting: a phone that is served is held back by an error, correct it first".into()
             }
             (Some(error), ..) => format!("waiting: {error}"),
-            (None, false, Some(_)) => match self.offer.waiting().len() {
+            (None, false, Some(_)) => match self.offer.unloaded().len() {
                 0 => "waiting".into(),
                 count => format!(
                     "waiting ({count} phones keep their old files until Asterisk has loaded)"
@@ -200,10 +203,8 @@ impl Core {
             }
         };
         let held = self.look.as_ref().and_then(|look| look.held.get(&mac));
-        let waits = self.offer.waiting().contains(&mac);
         let detail = match held {
             Some(why) => format!("its last good files are served: {why}"),
-            None if waits => "its new files wait until Asterisk has loaded its credentials".into(),
             None => match self.firmware_in_words(part) {
                 Some(words) if stand.detail.is_empty() => words,
                 Some(words) => format!("{}; {words}", stand.detail),
@@ -244,23 +245,21 @@ impl Core {
         }
         if !dry_run {
             self.wish(&macs, now);
+            match all {
+                true => drop(self.resume_planned()),
+                false => self.let_through(&macs, now),
+            }
         }
         let lines = macs.iter().filter_map(|mac| self.push_line(*mac, now)).collect();
         Ok((macs, lines))
     }
 
     /// Wishes pushes, durably.
-    fn wish(&mut self, phones: &[Mac], now: Time) {
+    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
         self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
-        self.store.save_intents(&self.intents);
-    }
-
-    /// Lets the removals of what is on disk through.
-    fn accept(&mut self) -> bool {
-        let Some(look) = &self.look else { return false };
-        self.intents.accepted = Some(look.fingerprint.clone());
-        self.store.save_intents(&self.intents);
-        true
+        self.stirred.extend(phones);
+        self.wishes_changed = true;
+        self.changed = true;
     }
 
     fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {
@@ -279,63 +278,5 @@ impl Core {
             what: what.into(),
             due: reachable,
         })
-    }
-
-    /// What is on disk against what each phone is proved to run, or else is offered.
-    fn diff(&self) -> Vec<PhoneDiff> {
-        let Some(look) = &self.look else { return Vec::new() };
-        let mut running: BTreeMap<_, _> = self.offer.phones.clone();
-        running.extend(self.ran.iter().map(|(mac, part)| (*mac, part.clone())));
-        let old = offer::Offer::new(self.offer.newest.clone(), running);
-        let keys = |family: &str, artifact: &Artifact| {
-            self.families.get(family).map(|f| f.keys(artifact)).unwrap_or_default()
-        };
-        diff::phones(&old, &look.built.phones, &keys)
-    }
-
-    fn apply(&mut self, accept_removals: bool, loaded: bool) -> Answer {
-        let mut done = Vec::new();
-        if accept_removals && self.accept() {
-            done.push("what is on disk is let through");
-        }
-        if loaded && self.declare_loaded() {
-            done.push("Asterisk is taken to have loaded what is on disk");
-        }
-        if done.is_empty() {
-            let message = "nothing to apply: use --accept-removals or --loaded".into();
-            return Answer::Error { kind: ErrorKind::Unavailable, message };
-        }
-        Answer::Done(done.join("; "))
-    }
-
-    /// Answers `--wait` until all these phones are done.
-    pub(super) fn await_push(&mut self, answers: mpsc::Sender<Answer>, phones: Vec<Mac>) {
-        self.waiters
-            .push(Waiter { answers, phones: phones.into_iter().map(|mac| (mac, None)).collect() });
-    }
-
-    pub(super) fn inform(&mut self, now: Time) {
-        let mut waiters = std::mem::take(&mut self.waiters);
-        waiters.retain_mut(|waiter| {
-            let mut news = Vec::new();
-            let mut finished = true;
-            for (mac, last) in &mut waiter.phones {
-                let Some(stand) = self.standing(*mac, now) else { continue };
-                let moving = self.intents.pushes.contains_key(mac)
-                    && (stand.due.is_some() || stand.state == State::Pushing);
-                finished &= !moving;
-                if *last != Some(stand.state) {
-                    *last = Some(stand.state);
-                    news.extend(self.phone_status(*mac, now));
-                }
-            }
-            if news.is_empty() && !finished {
-                return !waiter.answers.is_closed();
-            }
-            // A reader that does not take its news is let go.
-            waiter.answers.try_send(Answer::Progress { phones: news, finished }).is_ok()
-                && !finished
-        });
-        self.waiters = waiters;
     }
 }

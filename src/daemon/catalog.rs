@@ -233,7 +233,7 @@ mod tests {
             _ => Place::Beyond,
         });
         let served = Served {
-            offer: Arc::new(offer(&look.built, None, true)),
+            offer: Arc::new(offer(&look.built, None, Passage::FREE)),
             access: Arc::new(access),
             ..Served::default()
         };
@@ -263,7 +263,7 @@ mod tests {
         std::fs::write(dir.path().join("P0S3-8-11-00.loads"), list).unwrap();
         let mut source = Source::new(dir.path().join("handset.conf"));
         let (look, _) = source.look(&Arc::default(), &Decided::default(), None, Time(0));
-        let offer = Arc::new(offer(&look.built, None, true));
+        let offer = Arc::new(offer(&look.built, None, Passage::FREE));
         let mac = Mac::new([0, 0x18, 0xb9, 0, 0, 1]).unwrap();
         let mut climb = Climb::default();
         climb.sign(&offer.newest.ladders[0], Program::Sccp, Time(1));

@@ -126,13 +126,15 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
     let changes = match &request.ask {
         Ask::Status { .. }
         | Ask::Diff
+        | Ask::Plan
+        | Ask::Rollouts
         | Ask::Opened
         | Ask::Trace { .. }
         | Ask::Unknown
         | Ask::Firmware
         | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
-        Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
+        Ask::Rollout(_) | Ask::Rollback { .. } | Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
             true
         }
     };

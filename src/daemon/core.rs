@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::access::Access;
-use super::answer::Waiter;
 use super::askers::Askers;
 use super::catalog::Served;
 use super::climb::Heard;
@@ -19,17 +18,19 @@ use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use super::trace::Ledger;
 use super::unknown::Strangers;
+use super::waiter::Waiter;
 use crate::base::{Mac, Tech, Time};
 use crate::directory::Directory;
 use crate::model::site::{Ami, ReloadMode, Site};
+use crate::plan::agenda::Agenda;
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
-use crate::plan::observed::{Notified, Observed, Visible};
-use crate::plan::offer::{Moved, Offer, changes, offer};
-use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
+use crate::family;
+use crate::plan::observed::{Observed, Visible};
+use crate::plan::offer::{Moved, Offer, Passage, changes, offer};
+use crate::plan::reconcile::Pace;
 use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
-use crate::plan::standing::{Rules, Standing, standing};
-use crate::{control, family};
+use crate::plan::rollout::Rollouts;
 
 /// The session with Asterisk, as last told.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +66,15 @@ pub struct Core {
     pub(super) decided: Decided,
     pub(super) started: Time,
     pub(super) store: Store,
-    pace: Pace,
+    pub(super) pace: Pace,
+    /// Where every phone stands.
+    pub(super) agenda: Agenda,
+    /// The changes on their way to phones, and those before.
+    pub(super) rollouts: Rollouts,
+    /// The intents are not as they were stored.
+    pub(super) wishes_changed: bool,
+    /// When phones were last given a change.
+    pub(super) released: Time,
     /// What Asterisk was last known to have loaded.
     shown: Option<Arc<Generation>>,
     /// Whose line each peer is.
@@ -81,10 +90,10 @@ pub struct Core {
     pub(super) waiters: Vec<Waiter>,
     /// Who asked from which address.
     pub(super) heard: Heard,
-    polled: BTreeSet<String>,
+    pub(super) polled: BTreeSet<String>,
     /// Something is known that the file services and the AMI session do not know yet.
     pub(super) changed: bool,
-    scanned: Time,
+    pub(super) scanned: Time,
     pub(super) saved: Time,
     relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
@@ -100,9 +109,6 @@ pub struct Core {
 /// While something is looked for in Asterisk's answers, they are asked so often.
 const RELIST: Duration = Duration::from_millis(300);
 
-/// With nothing new, what is due by time is looked for so often.
-const SCAN: Duration = Duration::from_millis(200);
-
 impl Core {
     /// Starts from what is stored.
     pub fn new(
@@ -117,6 +123,7 @@ impl Core {
         let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
         let shown = loaded.known.is_some().then(|| offer.newest.clone());
         let ledger = Ledger::new(store.journal());
+        let rollouts = store.rollouts();
         let mut core = Self {
             site,
             offer: Arc::default(),
@@ -133,6 +140,10 @@ impl Core {
             started: now,
             store,
             pace: Pace::default(),
+            agenda: Agenda::default(),
+            rollouts,
+            wishes_changed: false,
+            released: Time(0),
             shown,
             owners: HashMap::new(),
             askers: Arc::default(),
@@ -156,6 +167,7 @@ impl Core {
         core.learn();
         core.guard();
         core.publish(offer);
+        core.stirred.extend(core.offer.phones.keys());
         core
     }
 
@@ -179,7 +191,11 @@ impl Core {
             self.decided = decided;
             self.store.save_decided(&self.decided);
         }
+        if !self.site.stands_as(&look.site) {
+            self.stirred.extend(self.offer.phones.keys());
+        }
         self.site = look.site.clone();
+        self.store.keep(self.site.waves.keep);
         self.move_root();
         self.guard();
         self.families = look.families.clone();
@@ -209,18 +225,36 @@ impl Core {
     fn advance(&mut self, built: Arc<Generation>, now: Time) {
         let old = self.offer.newest.clone();
         let newest = if built.same_bytes(&old) { old } else { built };
-        let loaded = self.loads(&newest, now);
-        self.reoffer(&newest, loaded);
+        let (loaded, moves) = (self.loads(&newest, now), newest.id != self.offer.newest.id);
+        self.reoffer(&newest, loaded, &BTreeSet::new());
+        if moves {
+            self.begin_rollout(now);
+        }
     }
 
-    fn reoffer(&mut self, newest: &Arc<Generation>, loaded: bool) {
-        let next = Arc::new(offer(newest, Some(&self.offer), loaded));
+    /// Lets phones have their newest parts that may: those of `released`, and where nothing can be seen
+    /// of phones, all.
+    pub(super) fn reoffer(
+        &mut self,
+        newest: &Arc<Generation>,
+        loaded: bool,
+        released: &BTreeSet<Mac>,
+    ) {
+        let blind = self.is_blind();
+        let released = |mac: &Mac| blind || released.contains(mac);
+        let passage = Passage { loaded, released: &released };
+        let next = Arc::new(offer(newest, Some(&self.offer), passage));
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
         }
+        self.serve(next);
+    }
+
+    /// Makes an offer the one that is served, and keeps it.
+    pub(super) fn serve(&mut self, next: Arc<Offer>) {
         self.publish(next.clone());
         info!(
-            generation = newest.id,
+            generation = next.newest.id,
             phones = next.phones.len(),
             waiting = next.waiting().len(),
             made_anew = self.look.as_ref().map_or(0, |look| look.rendered),
@@ -231,7 +265,7 @@ impl Core {
 
     fn remember_running(&mut self, mac: Mac, old: &Arc<PhonePart>) {
         let running = self.observed.phones.get(&mac).and_then(|seen| seen.running);
-        if running.is_some_and(|run| old.variants.iter().any(|v| v.token == run.token)) {
+        if running.is_some_and(|run| old.is_run(run.token)) {
             self.ran.insert(mac, old.clone());
         }
     }
@@ -251,6 +285,13 @@ impl Core {
             Next::Look | Next::Wait => {}
         }
         false
+    }
+
+    /// Whether Asterisk is known to have loaded what is on disk, without asking it anything.
+    pub(super) fn is_loaded(&self) -> bool {
+        let ignores = self.site.ami.is_none() || self.site.reload == ReloadMode::Ignore;
+        let known = self.loaded.known.as_deref();
+        ignores || self.look.as_ref().is_some_and(|l| known == Some(l.fingerprint.as_str()))
     }
 
     fn next_load(&mut self, newest: &Arc<Generation>, now: Time) -> Next {
@@ -305,9 +346,13 @@ impl Core {
         let strange = self.out.served.borrow().strange.clone();
         self.out.served.send_replace(Served { offer, askers, access, root, strange });
         let moved = changes(&old.phones, &next.phones);
-        if !Arc::ptr_eq(&old.newest.ladders, &next.newest.ladders) {
+        // Files for everybody, and the ways of the firmware, are a part of where each phone stands.
+        let common = |offer: &Offer| (offer.newest.ladders.clone(), offer.newest.shared.clone());
+        if common(&old) != common(&next) {
             self.stirred.extend(next.phones.keys());
         }
+        let differs = old.waiting().symmetric_difference(next.waiting());
+        self.stirred.extend(differs.copied());
         for moved in &moved {
             self.stirred.insert(moved.mac);
             if let Some(part) = moved.old {
@@ -342,104 +387,24 @@ impl Core {
         self.order(Order::Follow(all.into_iter().map(str::to_owned).collect()));
     }
 
-    /// Lets the file services and the AMI session know what is new about the phones that something was
-    /// heard of.
-    fn spread(&mut self) {
-        let known = self.polled.len();
-        self.polled.retain(|peer| self.owners.contains_key(peer));
-        let mut differs = self.polled.len() != known;
-        for mac in std::mem::take(&mut self.stirred) {
-            self.askers.set(mac, self.whereabouts(mac));
-            let Some(part) = self.offer.phones.get(&mac) else { continue };
-            let waits = self.waits(part);
-            for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
-                differs |= if waits {
-                    self.polled.insert(line.peer.clone())
-                } else {
-                    self.polled.remove(&line.peer)
-                };
-            }
-        }
-        if differs {
-            self.order(Order::Poll(self.polled.iter().cloned().collect()));
-        }
-    }
-
-    /// Whether the next REGISTER of a phone proves something: chan_pjsip tells no refresh, its endpoints
-    /// are polled then.
-    fn waits(&self, part: &PhonePart) -> bool {
-        let seen = self.observed.phones.get(&part.mac);
-        let running = seen.and_then(|s| s.running).map(|r| r.token);
-        let wanted = self.offer.wanted(part, seen);
-        running.is_none() || running != wanted
-    }
-
     /// Looks at everything and does what is due.
     pub fn look(&mut self, now: Time) {
         if self.look.is_some() {
             let newest = self.newest();
-            if self.loads(&newest, now) && !self.offer.waiting().is_empty() {
-                self.reoffer(&newest, true);
+            if self.loads(&newest, now) && !self.offer.unloaded().is_empty() {
+                self.reoffer(&newest, true, &BTreeSet::new());
             }
         }
-        let done = fulfilled(&self.offer, &self.observed, &self.intents);
+        let mut fresh = self.refresh(now);
+        self.roll(&fresh, now);
         self.reconcile(now);
-        self.give_up(done, now);
-        self.inform(now);
-        if std::mem::take(&mut self.changed) {
-            self.spread();
+        fresh.append(&mut self.refresh(now));
+        if std::mem::take(&mut self.wishes_changed) {
+            self.store.save_intents(&self.intents);
         }
+        self.inform(&fresh, now);
         self.tell(now);
         self.save_phones(now);
-    }
-
-    fn reconcile(&mut self, now: Time) {
-        if !self.session.up || (!self.changed && now.since(self.scanned) < SCAN) {
-            return;
-        }
-        self.scanned = now;
-        let rules = self.rules();
-        let mut pace = self.pace;
-        let actions = reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut pace, now);
-        self.pace = pace;
-        for Action::Notify { mac, about, peer, lines, event } in actions {
-            debug!(phone = %mac, peer, "telling it to look");
-            self.observed.ordered(mac, about, now);
-            self.changed = true;
-            self.stirred.insert(mac);
-            self.dirty.insert(mac);
-            if !self.order(Order::Notify { mac, peer, lines, event }) {
-                self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
-            }
-        }
-    }
-
-    pub(super) fn rules(&self) -> Rules<'_> {
-        Rules {
-            mode: self.site.push,
-            pacing: &self.site.pacing,
-            foreign: self.site.tftp.listen.is_none(),
-            since: self.started,
-        }
-    }
-
-    /// Where a phone stands.
-    pub(super) fn standing(&self, mac: Mac, now: Time) -> Option<Standing> {
-        let part = self.offer.phones.get(&mac)?;
-        Some(standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), now))
-    }
-
-    /// Ends the wishes that are fulfilled, and those that were tried long enough.
-    fn give_up(&mut self, mut done: Vec<Mac>, now: Time) {
-        let failed = |mac: &&Mac| {
-            self.standing(**mac, now).is_some_and(|s| s.state == control::State::Failed)
-        };
-        done.extend(self.intents.pushes.keys().filter(failed).copied().collect::<Vec<_>>());
-        if done.is_empty() {
-            return;
-        }
-        self.intents.pushes.retain(|mac, _| !done.contains(mac));
-        self.store.save_intents(&self.intents);
     }
 
     /// The operator says that Asterisk has loaded what is on disk.
@@ -453,7 +418,7 @@ impl Core {
     }
 
     /// Hands an order over; false when too many wait.
-    fn order(&self, order: Order) -> bool {
+    pub(super) fn order(&self, order: Order) -> bool {
         match self.out.orders.try_send(order) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,

@@ -16,14 +16,13 @@ use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
 use crate::base::{Digest, FileName, Mac, Time, hex};
 use crate::family::Audience;
 use crate::family::ladder::Ladder;
-use crate::plan::generation::Generation;
+use crate::model::site::Waves;
+use crate::plan::generation::{Generation, PhonePart};
 use crate::plan::intents::Intents;
 use crate::plan::observed::{Asker, Seen};
 use crate::plan::offer::{Moved, Offer, Parts, changes};
+use crate::plan::rollout::Rollouts;
 use rows::Texts;
-
-/// So many generations are kept.
-const KEPT: usize = 5;
 
 /// What was decided once and is kept, so that the same inputs give the same bytes for ever.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -87,6 +86,8 @@ pub struct Store {
     writer: WriterHandle,
     /// The kept generations, oldest first.
     kept: Vec<Kept>,
+    /// So many are kept.
+    keep: usize,
     texts: Texts,
     saved: Arc<Offer>,
 }
@@ -103,6 +104,7 @@ impl Store {
             journal: journal.clone(),
             writer,
             kept: Vec::new(),
+            keep: Waves::default().keep,
             texts,
             saved: Arc::default(),
         };
@@ -187,7 +189,7 @@ impl Store {
         };
         batch.put_generation(newest.id, json(&manifest));
         self.kept.push(Kept { id: newest.id, moved, texts });
-        let surplus = self.kept.len().saturating_sub(KEPT);
+        let surplus = self.kept.len().saturating_sub(self.keep);
         for Kept { id, moved, .. } in self.kept.drain(..surplus) {
             batch.remove_generation(id);
             moved.iter().for_each(|mac| batch.remove(Table::Before, before(id, *mac)));
@@ -229,6 +231,56 @@ impl Store {
         let mut batch = Batch::new();
         batch.put(Table::Intents, "intents", json(intents));
         self.submit(batch);
+    }
+
+    /// The roll-outs that are remembered.
+    pub fn rollouts(&self) -> Rollouts {
+        one(&self.journal, Table::Intents, "rollouts").unwrap_or_default()
+    }
+
+    /// Saves the roll-outs.
+    pub fn save_rollouts(&mut self, rollouts: &Rollouts) {
+        let mut batch = Batch::new();
+        batch.put(Table::Intents, "rollouts", json(rollouts));
+        self.submit(batch);
+    }
+
+    /// So many generations are kept from the next one on.
+    pub fn keep(&mut self, generations: usize) {
+        self.keep = generations.max(1);
+    }
+
+    /// The kept generations, the newest first: number, and how many phones it changed.
+    pub fn generations(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.kept.iter().rev().map(|kept| (kept.id, kept.moved.len()))
+    }
+
+    /// Whether a generation can be brought back: it is kept, or what replaced it is.
+    pub fn reaches(&self, generation: u64) -> bool {
+        let oldest = self.kept.first().map(|kept| kept.id);
+        oldest.is_some_and(|oldest| (oldest.saturating_sub(1)..=self.saved.newest.id).contains(&generation))
+    }
+
+    /// The newest of a phone's kept parts that fits, of those before the newest generation.
+    pub fn part_of(&self, mac: Mac, fits: impl Fn(&PhonePart) -> bool) -> Option<Arc<PhonePart>> {
+        self.before(mac).map(|(_, part)| part).find(|part| fits(part)).map(Arc::new)
+    }
+
+    /// A phone's part in a kept generation; none when it had none then.
+    pub fn part_in(&self, mac: Mac, generation: u64) -> Option<Arc<PhonePart>> {
+        let replaced = self.before(mac).take_while(|(id, _)| *id > generation).last();
+        let newest = || self.saved.newest.phones.get(&mac).cloned();
+        replaced.map(|(_, part)| Arc::new(part)).or_else(newest)
+    }
+
+    /// What generations replaced of a phone's files, the newest first.
+    fn before(&self, mac: Mac) -> impl Iterator<Item = (u64, PhonePart)> {
+        let moved = self.kept.iter().rev().filter(move |kept| kept.moved.contains(&mac));
+        moved.filter_map(move |kept| {
+            let row = self.journal.get(Table::Before, before(kept.id, mac));
+            let row = row.inspect_err(|error| error!(%error, "cannot read an older generation"));
+            Some((kept.id, self.texts.read(&row.ok()??)?))
+        })
     }
 
     /// Saves what was decided.

@@ -49,6 +49,11 @@ pub struct KeyChange {
     pub new: Option<String>,
 }
 
+/// A number of things, in words.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Reads a file's keys: `(key, value, secret)`.
 pub type Keys<'a> = dyn Fn(&str, &Artifact) -> Vec<(String, String, bool)> + 'a;
 

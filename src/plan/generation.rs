@@ -76,6 +76,16 @@ impl PhonePart {
         }
     }
 
+    /// What tells this configuration from every other: the token at the lowest firmware step.
+    pub fn token(&self) -> Option<Digest> {
+        self.variants.first().map(|variant| variant.token)
+    }
+
+    /// Whether a phone that is proved to run `token` runs this, at whatever firmware step.
+    pub fn is_run(&self, token: Digest) -> bool {
+        self.variants.iter().any(|variant| variant.token == token)
+    }
+
     /// The names of the peers of all lines.
     pub fn peers(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(|l| l.peer.as_str())

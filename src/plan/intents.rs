@@ -1,10 +1,11 @@
-//! Durable decisions of the operator: inputs of the plan.
+//! Durable decisions of the operator and of roll-outs: inputs of the plan.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Mac, Time};
+use super::generation::PhonePart;
+use crate::base::{Digest, Mac, Time};
 
 /// All wishes that stand.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -13,4 +14,37 @@ pub struct Intents {
     pub accepted: Option<String>,
     /// Phones that shall be told, and since when.
     pub pushes: BTreeMap<Mac, Time>,
+    /// Parts that phones shall not be given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<Mac, Hold>,
+}
+
+/// One part that a phone shall not be given; any other that the sources make passes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// What tells the part ([`PhonePart::token`]).
+    pub token: Digest,
+    /// Since when.
+    pub at: Time,
+    /// Why.
+    pub why: HoldWhy,
+}
+
+/// Why a phone is kept from a part.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldWhy {
+    /// It fetched it and did not come back, with what was seen.
+    Lost(String),
+    /// Roll-out number so and so ended before it came to it.
+    Ended(u64),
+    /// The operator took it back.
+    Operator,
+}
+
+impl Intents {
+    /// Why a phone is kept from `part`, if it is.
+    pub fn holds(&self, part: &PhonePart) -> Option<&Hold> {
+        self.held.get(&part.mac).filter(|hold| Some(hold.token) == part.token())
+    }
 }

@@ -5,6 +5,7 @@
 //! to do now), [`diff`] (changes for people), [`snippet`] (what other DHCP servers need).
 
 pub mod access;
+pub mod agenda;
 pub mod boot;
 pub mod build;
 pub mod diff;
@@ -17,6 +18,7 @@ pub mod observed;
 pub mod offer;
 pub mod reconcile;
 pub mod reload;
+pub mod rollout;
 pub mod snippet;
 pub mod standing;
 pub mod unknown;

@@ -51,8 +51,10 @@ pub struct Offer {
     pub phones: Parts,
     /// The names whose body depends on who asks.
     askers: Vec<FileName>,
-    /// The phones whose newest part waits for Asterisk.
+    /// The phones that are offered another part than their newest.
     waiting: BTreeSet<Mac>,
+    /// Those of them that wait for Asterisk.
+    unloaded: BTreeSet<Mac>,
 }
 
 /// Whose a name is.
@@ -77,8 +79,11 @@ impl Offer {
         }
         let offered = |mac: &Mac, part: &Arc<PhonePart>| phones.get(mac) == Some(part);
         let late = newest.phones.iter().filter(|(mac, part)| !offered(mac, part));
-        let waiting = late.map(|(mac, _)| *mac).collect();
-        Self { newest, phones, askers, waiting }
+        let waiting: BTreeSet<Mac> = late.map(|(mac, _)| *mac).collect();
+        let credentials = |parts: &Parts, mac: &Mac| parts.get(mac).map(|part| part.credentials);
+        let differs = |mac: &&Mac| credentials(&phones, mac) != credentials(&newest.phones, mac);
+        let unloaded = waiting.iter().filter(differs).copied().collect();
+        Self { newest, phones, askers, waiting, unloaded }
     }
 
     /// Whose `name` is, if it is anybody's.
@@ -94,9 +99,14 @@ impl Offer {
         files.any(|a| a.name == *name).then_some(Owner::Phone(part.mac))
     }
 
-    /// The phones whose newest part waits for Asterisk.
+    /// The phones that are offered another part than their newest.
     pub fn waiting(&self) -> &BTreeSet<Mac> {
         &self.waiting
+    }
+
+    /// Those of them whose credentials Asterisk has not loaded.
+    pub fn unloaded(&self) -> &BTreeSet<Mac> {
+        &self.unloaded
     }
 
     /// A shared file.
@@ -142,15 +152,36 @@ fn constant(artifact: &Artifact, variant: &Variant) -> (FileName, Bytes) {
     (artifact.name.clone(), Bytes::from(text))
 }
 
-/// The next offer. A phone keeps what it had while its credentials changed and Asterisk has not
-/// loaded them; a new phone's files are offered at once; what is gone from the newest generation is
-/// gone from the offer.
-pub fn offer(newest: &Arc<Generation>, previous: Option<&Offer>, loaded: bool) -> Offer {
+/// What lets phones move to their newest parts.
+#[derive(Clone, Copy)]
+pub struct Passage<'a> {
+    /// Asterisk has loaded their credentials.
+    pub loaded: bool,
+    /// The roll-out has come to a phone.
+    pub released: &'a dyn Fn(&Mac) -> bool,
+}
+
+impl Passage<'_> {
+    /// Everything passes.
+    pub const FREE: Self = Self { loaded: true, released: &|_| true };
+
+    /// Credentials follow Asterisk, ahead of every roll-out; what serves the same bytes moves nobody.
+    fn lets(&self, old: &PhonePart, new: &PhonePart) -> bool {
+        match old.credentials == new.credentials {
+            true => old.variants == new.variants || (self.released)(&new.mac),
+            false => self.loaded,
+        }
+    }
+}
+
+/// The next offer. A phone keeps what it had until its newest part passes; a new phone's files are
+/// offered at once; what is gone from the newest generation is gone from the offer.
+pub fn offer(newest: &Arc<Generation>, previous: Option<&Offer>, passage: Passage<'_>) -> Offer {
     let choose = |part: &Arc<PhonePart>| {
         let old = previous.and_then(|p| p.phones.get(&part.mac));
         match old {
             Some(old) if old == part => old.clone(),
-            Some(old) if !loaded && old.credentials != part.credentials => old.clone(),
+            Some(old) if !passage.lets(old, part) => old.clone(),
             _ => part.clone(),
         }
     };

@@ -1,10 +1,11 @@
 //! What to do now. Run again with nothing new, it asks for nothing new.
 
-use super::intents::Intents;
+use super::agenda::Agenda;
 use super::observed::Observed;
 use super::offer::Offer;
-use super::standing::{Rules, Standing, standing};
+use super::standing::Standing;
 use crate::base::{Digest, Mac, Time};
+use crate::model::site::Pacing;
 
 /// One thing to do. Carrying it out twice does no harm.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,42 +36,32 @@ pub struct Pace {
 
 /// The NOTIFYs that are due and that the pace allows, those waiting longest first.
 pub fn reconcile(
+    agenda: &Agenda,
     offer: &Offer,
     observed: &Observed,
-    intents: &Intents,
-    rules: &Rules<'_>,
+    pacing: &Pacing,
     pace: &mut Pace,
     now: Time,
 ) -> Vec<Action> {
-    let mut room = allowed(rules.pacing.rate, pace.told, now);
-    if room == 0 {
-        return Vec::new();
-    }
-    let mut due: Vec<(Time, Mac, Standing)> = offer
-        .phones
-        .values()
-        .filter_map(|part| {
-            let stand = standing(part, offer, observed, intents, rules, now);
-            let at = stand.due.filter(|due| *due <= now)?;
-            Some((at, part.mac, stand))
-        })
-        .collect();
-    due.sort_by_key(|(at, mac, stand)| (stand.slow, *at, *mac));
+    let mut room = allowed(pacing.rate, pace.told, now);
     let mut actions = Vec::new();
-    for (_, mac, stand) in due {
+    if room == 0 {
+        return actions;
+    }
+    for (mac, stand) in agenda.due(now) {
+        if stand.slow && now.since(pace.asked) < pacing.unknown {
+            break;
+        }
+        let Some(action) = notify(offer, observed, mac, stand) else { continue };
+        actions.push(action);
+        pace.told = now;
+        if stand.slow {
+            pace.asked = now;
+        }
+        room -= 1;
         if room == 0 {
             break;
         }
-        if stand.slow {
-            if now.since(pace.asked) < rules.pacing.unknown {
-                continue;
-            }
-            pace.asked = now;
-        }
-        let Some(action) = notify(offer, observed, mac, &stand) else { continue };
-        actions.push(action);
-        pace.told = now;
-        room -= 1;
     }
     actions
 }
@@ -97,16 +88,14 @@ fn notify(offer: &Offer, observed: &Observed, mac: Mac, stand: &Standing) -> Opt
     })
 }
 
-/// The wishes that are fulfilled: the phone runs what it shall, and has looked since it was asked to.
-pub fn fulfilled(offer: &Offer, observed: &Observed, intents: &Intents) -> Vec<Mac> {
-    let done = |(mac, asked): (&Mac, &Time)| {
-        let Some(part) = offer.phones.get(mac) else { return Some(*mac) };
-        let seen = observed.phones.get(mac)?;
-        let wanted = offer.wanted(part, Some(seen))?;
-        let looked = seen.sync.filter(|s| s.token == wanted && s.at > *asked).is_some();
-        let booted = seen.fetched.is_some_and(|f| f.at > *asked);
-        let runs = seen.running.is_some_and(|r| r.token == wanted);
-        (runs && (looked || booted)).then_some(*mac)
-    };
-    intents.pushes.iter().filter_map(done).collect()
+/// Whether the wish that a phone be told, of `asked`, is fulfilled: the phone runs what it shall, and
+/// has looked since.
+pub fn fulfilled(offer: &Offer, observed: &Observed, mac: Mac, asked: Time) -> bool {
+    let Some(part) = offer.phones.get(&mac) else { return true };
+    let Some(seen) = observed.phones.get(&mac) else { return false };
+    let Some(wanted) = offer.wanted(part, Some(seen)) else { return false };
+    let looked = seen.sync.filter(|s| s.token == wanted && s.at > asked).is_some();
+    let booted = seen.fetched.is_some_and(|f| f.at > asked);
+    let runs = seen.running.is_some_and(|r| r.token == wanted);
+    runs && (looked || booted)
 }

@@ -59,6 +59,24 @@ pub struct Standing {
     pub wanted: Option<Digest>,
     /// What a NOTIFY is about: the token and the files that apply live.
     pub about: Option<Digest>,
+    /// What is proved.
+    pub proof: Proof,
+    /// When time alone changes this; none for never.
+    pub wake: Option<Time>,
+}
+
+/// What is proved about the configuration that a phone shall run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Proof {
+    /// It runs it.
+    Runs,
+    /// It fetched it, and still has time to register.
+    Waiting(Time),
+    /// It fetched it and did not come back: what was seen.
+    Lost(String),
+    /// Nothing.
+    #[default]
+    Missing,
 }
 
 /// While a phone is in a call, look again so often.
@@ -87,53 +105,45 @@ pub fn standing(
     };
     let live = offer.newest.shared.iter().filter(|a| a.role == Role::Live);
     let about = live.clone().fold(wanted, |about, artifact| about.mix(artifact.digest));
-    let with = |found: Standing| Standing { wanted: Some(wanted), about: Some(about), ..found };
     let asked = intents.pushes.get(&part.mac).copied();
-    let found = if rules.foreign {
-        foreign(seen, wanted, about)
-    } else {
-        match proof(seen, wanted, rules, now) {
-            Proof::Current if asked.is_none() && live.clone().all(|a| applied(seen, a)) => {
-                stand(State::Current, "", None)
-            }
-            Proof::Waiting => {
-                stand(State::Pushing, "it fetched its files; waiting for it to register", None)
-            }
-            Proof::Lost(why) if asked.is_none_or(|a| seen.fetched.is_some_and(|f| f.at > a)) => {
-                stand(State::Failed, why, None)
-            }
-            proof => {
-                let look = Look {
-                    part,
-                    seen,
-                    observed,
-                    rules,
-                    asked,
-                    about,
-                    current: matches!(proof, Proof::Current),
-                };
-                tell(&look, now)
-            }
+    let proof = if rules.foreign { Proof::Missing } else { proof(seen, wanted, rules, now) };
+    let found = match &proof {
+        _ if rules.foreign => foreign(seen, wanted, about),
+        Proof::Runs if asked.is_none() && live.clone().all(|a| applied(seen, a)) => {
+            stand(State::Current, "", None)
+        }
+        Proof::Waiting(until) => {
+            let text = "it fetched its files; waiting for it to register";
+            Standing { wake: Some(*until), ..stand(State::Pushing, text, None) }
+        }
+        Proof::Lost(why) if asked.is_none_or(|a| seen.fetched.is_some_and(|f| f.at > a)) => {
+            stand(State::Failed, why.as_str(), None)
+        }
+        _ => {
+            let current = proof == Proof::Runs;
+            tell(&Look { part, seen, observed, rules, asked, about, current }, now)
         }
     };
-    with(found)
+    Standing { wanted: Some(wanted), about: Some(about), proof, ..found }
 }
 
 fn stand(state: State, detail: impl Into<String>, due: Option<Time>) -> Standing {
-    Standing { state, detail: detail.into(), due, slow: false, wanted: None, about: None }
-}
-
-enum Proof {
-    Current,
-    Waiting,
-    Lost(String),
-    Missing,
+    Standing {
+        state,
+        detail: detail.into(),
+        due,
+        slow: false,
+        wanted: None,
+        about: None,
+        proof: Proof::Missing,
+        wake: None,
+    }
 }
 
 fn proof(seen: &Seen, wanted: Digest, rules: &Rules<'_>, now: Time) -> Proof {
     let Some(fetched) = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at)) else {
         return if seen.running.is_some_and(|r| r.token == wanted) {
-            Proof::Current
+            Proof::Runs
         } else {
             Proof::Missing
         };
@@ -141,9 +151,9 @@ fn proof(seen: &Seen, wanted: Digest, rules: &Rules<'_>, now: Time) -> Proof {
     if fetched.token != wanted {
         return Proof::Missing;
     }
-    let patience = rules.pacing.proof;
-    if now.since(fetched.at.max(rules.since)) < patience {
-        return Proof::Waiting;
+    let until = fetched.at.max(rules.since).after(rules.pacing.proof);
+    if now < until {
+        return Proof::Waiting(until);
     }
     Proof::Lost(format!(
         "it fetched its files at {} and did not register all its lines again",

@@ -1,14 +1,15 @@
 //! The keys of handset.conf, as data.
 
 mod dhcp;
+mod push;
 
 use super::value::{
-    Context, Fault, address, choice, count, duration, family, file, host, listen, nets, path, port,
-    rate, text, yes_no, zone,
+    Context, Fault, address, choice, count, family, file, host, listen, nets, path, port,
+    text, yes_no, zone,
 };
 use std::time::Duration;
 
-use super::{Ami, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site};
+use super::{Ami, FamilySettings, GuardMode, PushMode, ReloadMode, Site};
 use crate::base::{Secret, Spanned};
 
 /// One key of handset.conf.
@@ -49,6 +50,8 @@ pub enum Kind {
     Rate,
     /// A whole number from 1 on.
     Count,
+    /// 0 to 100.
+    Percent,
     /// The name of a time zone in the IANA database.
     Zone,
     /// The name of a family of phones.
@@ -65,6 +68,8 @@ pub enum Kind {
     Vlan,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Two times of the day, as 22:00-05:00.
+    Window,
     /// Any text.
     Text,
     /// Any text; never shown.
@@ -76,15 +81,19 @@ pub static KEYS: &[Key] = &ALL;
 
 pub(super) use dhcp::SCOPE;
 
-const ALL: [Key; COMMON.len() + dhcp::KEYS.len()] = {
-    let mut all = [COMMON[0]; COMMON.len() + dhcp::KEYS.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = match at < COMMON.len() {
-            true => COMMON[at],
-            false => dhcp::KEYS[at - COMMON.len()],
-        };
-        at += 1;
+/// The lists that it is made of, in the order of the manual page.
+const LISTS: [&[Key]; 3] = [COMMON, &push::KEYS, &dhcp::KEYS];
+
+const ALL: [Key; COMMON.len() + push::KEYS.len() + dhcp::KEYS.len()] = {
+    let mut all = [COMMON[0]; COMMON.len() + push::KEYS.len() + dhcp::KEYS.len()];
+    let (mut at, mut list) = (0, 0);
+    while list < LISTS.len() {
+        let mut key = 0;
+        while key < LISTS[list].len() {
+            all[at] = LISTS[list][key];
+            (at, key) = (at + 1, key + 1);
+        }
+        list += 1;
     }
     all
 };
@@ -276,47 +285,6 @@ const COMMON: &[Key] = &[
         },
     },
     Key {
-        section: "push",
-        name: "rate",
-        kind: Kind::Rate,
-        default: "5",
-        doc: "How many phones are told in a second at most.",
-        set: |site, value| put(&mut site.pacing.rate, rate(value)),
-    },
-    Key {
-        section: "push",
-        name: "retry",
-        kind: Kind::Duration,
-        default: "60s",
-        doc: "When a phone that fetched nothing is told again. The time doubles with every try.",
-        set: |site, value| put(&mut pacing(site).retry, duration(value)),
-    },
-    Key {
-        section: "push",
-        name: "retry_max",
-        kind: Kind::Duration,
-        default: "15m",
-        doc: "The longest time between two tries.",
-        set: |site, value| put(&mut pacing(site).retry_max, duration(value)),
-    },
-    Key {
-        section: "push",
-        name: "proof",
-        kind: Kind::Duration,
-        default: "3m",
-        doc: "How long a phone may take from fetching its own file to registering again, before the \
-              push counts as failed.",
-        set: |site, value| put(&mut pacing(site).proof, duration(value)),
-    },
-    Key {
-        section: "push",
-        name: "unknown",
-        kind: Kind::Duration,
-        default: "30s",
-        doc: "The time between two phones that are told only because it is not known what they run.",
-        set: |site, value| put(&mut pacing(site).unknown, duration(value)),
-    },
-    Key {
         section: "ami",
         name: "host",
         kind: Kind::Host,
@@ -433,10 +401,6 @@ const COMMON: &[Key] = &[
 
 fn put<T>(slot: &mut T, value: Result<T, Fault>) -> Result<(), Fault> {
     value.map(|value| *slot = value)
-}
-
-fn pacing(site: &mut Site) -> &mut Pacing {
-    &mut site.pacing
 }
 
 fn ami(site: &mut Site) -> &mut Ami {

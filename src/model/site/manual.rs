@@ -72,6 +72,8 @@ fn form(kind: Kind) -> String {
         Kind::Port => "port".into(),
         Kind::Duration => "duration".into(),
         Kind::Rate | Kind::Count => "number".into(),
+        Kind::Percent => "number%".into(),
+        Kind::Window => "hh:mm\\-hh:mm".into(),
         Kind::Zone => "zone".into(),
         Kind::Family => "family".into(),
         Kind::Nets => "network, ...".into(),

@@ -8,6 +8,7 @@ mod keys;
 mod manual;
 mod read;
 mod value;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use dhcp::{Dhcp, DhcpMode, Net4, Scope, SnippetKind};
 pub use keys::{KEYS, Key, Kind};
 pub use manual::manual;
 pub use read::{CODES, read};
+pub use window::Window;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -63,8 +65,10 @@ pub struct Site {
     pub guard: GuardMode,
     /// `trusted_nets`: whoever asks from there gets them.
     pub trusted_nets: Vec<Cidr>,
-    /// `[push]`.
+    /// `[push]`: how single phones are told.
     pub pacing: Pacing,
+    /// `[push]`: how a change comes to many.
+    pub waves: Waves,
     /// `[ami]`; without the section no AMI connection is made.
     pub ami: Option<Ami>,
     /// `[tftp]`.
@@ -76,6 +80,14 @@ pub struct Site {
     /// Sections named after a family, or `[family/profile]`: settings and raw keys. The names are in
     /// lower case.
     pub families: BTreeMap<String, FamilySettings>,
+}
+
+impl Site {
+    /// Whether phones stand by these settings as they do by others.
+    pub fn stands_as(&self, other: &Self) -> bool {
+        let rules = |site: &Self| (site.push, site.pacing.clone(), site.tftp.listen);
+        rules(self) == rules(other)
+    }
 }
 
 /// `push=`.
@@ -125,6 +137,30 @@ pub struct Pacing {
     /// `unknown`: seconds between two phones that are asked only because what they run is not
     /// known, default 30.
     pub unknown: Duration,
+}
+
+/// `[push]`: how a change comes to many phones.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waves {
+    /// `canaries`: how many phones have a change first, default 3.
+    pub canaries: usize,
+    /// `growth`: every wave has so many times the phones of the one before, default 4.
+    pub growth: u8,
+    /// `in_flight`: so many phones may be on their way to a new configuration at a time, default 100.
+    pub in_flight: usize,
+    /// `failures`: percent of the phones that fetched the change and did not come back, beyond which
+    /// it ends, default 5; among the canaries one is too many.
+    pub failures: u8,
+    /// `window`: the hours in which changes begin, default always.
+    pub window: Option<Window>,
+    /// `keep`: how many generations can be brought back, default 5.
+    pub keep: usize,
+}
+
+impl Default for Waves {
+    fn default() -> Self {
+        Self { canaries: 3, growth: 4, in_flight: 100, failures: 5, window: None, keep: 5 }
+    }
 }
 
 /// `[ami]`.
@@ -215,6 +251,7 @@ impl Site {
             guard: GuardMode::Strict,
             trusted_nets: Vec::new(),
             pacing: Pacing::default(),
+            waves: Waves::default(),
             ami: None,
             tftp: Tftp::default(),
             http: Http::default(),

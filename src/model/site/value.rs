@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZoneDatabase;
 
 use super::dhcp::Net4;
+use super::window::Window;
 use crate::base::nearest::nearest;
 use crate::base::{Cidr, FileName, Span, Spanned};
 
@@ -174,6 +175,23 @@ pub(super) fn count(context: &Context<'_>, most: u64) -> Result<u64, Fault> {
             format!("write a whole number from 1 to {most}"),
         ),
     }
+}
+
+/// 0 to 100, with or without the sign.
+pub(super) fn percent(context: &Context<'_>) -> Result<u8, Fault> {
+    let digits = context.value.strip_suffix('%').unwrap_or(context.value).trim_end();
+    match digits.parse() {
+        Ok(number @ 0..=100) if !digits.starts_with('+') => Ok(number),
+        _ => fault(format!("{:?} is no share", context.value), "write 0% to 100%"),
+    }
+}
+
+/// Two times of the day.
+pub(super) fn window(context: &Context<'_>) -> Result<Window, Fault> {
+    Window::parse(context.value).ok_or_else(|| Fault {
+        message: format!("{:?} is no part of the day", context.value),
+        help: "write two times that differ, as 22:00-05:00".into(),
+    })
 }
 
 /// Digits with at most one point: no sign, no exponent, no `inf`.

@@ -1,0 +1,153 @@
+//! Phones are told: the core's agenda, and what follows from it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::core::Core;
+use super::event::Order;
+use crate::base::{Mac, Tech, Time};
+use crate::plan::generation::PhonePart;
+use crate::plan::intents::HoldWhy;
+use crate::plan::observed::Notified;
+use crate::plan::reconcile::{Action, fulfilled, reconcile};
+use crate::plan::standing::{Proof, Rules, Standing, State, standing};
+
+/// With nothing new, what is due by time is looked for so often.
+const SCAN: Duration = Duration::from_millis(200);
+
+impl Core {
+    /// Looks again at the phones of which something was heard, or that time has changed, and lets the
+    /// file services and the AMI session know. Tells which these are.
+    pub(super) fn refresh(&mut self, now: Time) -> BTreeSet<Mac> {
+        let mut stirred = std::mem::take(&mut self.stirred);
+        stirred.extend(self.agenda.woken(now));
+        for mac in &stirred {
+            self.give_up(*mac, now);
+            let stand = self.standing(*mac, now);
+            self.agenda.set(*mac, stand);
+        }
+        if std::mem::take(&mut self.changed) || !stirred.is_empty() {
+            self.spread(&stirred);
+        }
+        stirred
+    }
+
+    fn spread(&mut self, stirred: &BTreeSet<Mac>) {
+        let known = self.polled.len();
+        self.polled.retain(|peer| self.owners.contains_key(peer));
+        let mut differs = self.polled.len() != known;
+        for mac in stirred {
+            self.askers.set(*mac, self.whereabouts(*mac));
+            let Some(part) = self.offer.phones.get(mac) else { continue };
+            let waits = self.waits(part);
+            for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
+                differs |= if waits {
+                    self.polled.insert(line.peer.clone())
+                } else {
+                    self.polled.remove(&line.peer)
+                };
+            }
+        }
+        if differs {
+            self.order(Order::Poll(self.polled.iter().cloned().collect()));
+        }
+    }
+
+    /// Whether the next REGISTER of a phone proves something: chan_pjsip tells no refresh, its endpoints
+    /// are polled then.
+    fn waits(&self, part: &PhonePart) -> bool {
+        let seen = self.observed.phones.get(&part.mac);
+        let running = seen.and_then(|s| s.running).map(|r| r.token);
+        let wanted = self.offer.wanted(part, seen);
+        running.is_none() || running != wanted
+    }
+
+    /// Tells the phones that are due, as far as the pace allows.
+    pub(super) fn reconcile(&mut self, now: Time) {
+        if !self.session.up || (!self.changed && now.since(self.scanned) < SCAN) {
+            return;
+        }
+        self.scanned = now;
+        let mut pace = self.pace;
+        let pacing = &self.site.pacing;
+        let actions =
+            reconcile(&self.agenda, &self.offer, &self.observed, pacing, &mut pace, now);
+        self.pace = pace;
+        for Action::Notify { mac, about, peer, lines, event } in actions {
+            debug!(phone = %mac, peer, "telling it to look");
+            self.observed.ordered(mac, about, now);
+            self.stirred.insert(mac);
+            self.dirty.insert(mac);
+            if !self.order(Order::Notify { mac, peer, lines, event }) {
+                self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
+            }
+        }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            mode: self.site.push,
+            pacing: &self.site.pacing,
+            foreign: self.site.tftp.listen.is_none(),
+            since: self.started,
+        }
+    }
+
+    /// Where a phone stands. One that waits for a change is not current, whatever it runs.
+    pub(super) fn standing(&self, mac: Mac, now: Time) -> Option<Standing> {
+        let part = self.offer.phones.get(&mac)?;
+        let stand = standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), now);
+        if stand.state != State::Current || !self.offer.waiting().contains(&mac) {
+            return Some(stand);
+        }
+        let newest = self.offer.newest.phones.get(&mac)?;
+        let (state, detail) = match self.intents.holds(newest).map(|hold| &hold.why) {
+            Some(HoldWhy::Lost(why)) => {
+                (State::Failed, format!("it has its last good files again: {why}"))
+            }
+            Some(HoldWhy::Ended(id)) => {
+                (State::Pending, format!("roll-out {id} ended before it came to this phone"))
+            }
+            Some(HoldWhy::Operator) => {
+                (State::Current, "the operator took its newest files back".into())
+            }
+            None if self.offer.unloaded().contains(&mac) => (
+                State::Pending,
+                "its new files wait until Asterisk has loaded its credentials".into(),
+            ),
+            None => (State::Pending, self.rollouts.in_words()),
+        };
+        Some(Standing { state, detail, ..stand })
+    }
+
+    /// Ends the wish about a phone that is fulfilled, and one that was tried long enough.
+    fn give_up(&mut self, mac: Mac, now: Time) {
+        let Some(asked) = self.intents.pushes.get(&mac).copied() else { return };
+        let failed = || self.standing(mac, now).is_some_and(|s| s.state == State::Failed);
+        if fulfilled(&self.offer, &self.observed, mac, asked) || failed() {
+            self.intents.pushes.remove(&mac);
+            self.wishes_changed = true;
+        }
+    }
+
+    /// Whether nothing that phones do can be proved: without a session there are no registrations, and
+    /// without a file service no fetches.
+    pub(super) fn is_blind(&self) -> bool {
+        self.site.ami.is_none() || self.site.tftp.listen.is_none()
+    }
+
+    /// Whether a phone is proved to run what it is offered, and can be told of something else.
+    pub(super) fn is_ready(&self, mac: Mac) -> bool {
+        let stand = self.agenda.get(mac);
+        stand.is_some_and(|s| s.proof == Proof::Runs && s.state != State::InCall)
+            && self.reachable(mac)
+    }
+
+    /// Whether a line of it has a contact.
+    pub(super) fn reachable(&self, mac: Mac) -> bool {
+        let part = self.offer.phones.get(&mac);
+        part.is_some_and(|part| part.peers().any(|peer| self.observed.contact(peer).is_some()))
+    }
+}
