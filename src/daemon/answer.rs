@@ -1,19 +1,12 @@
 //! What the core answers over the control socket.
 
-use std::collections::BTreeMap;
-
-use tokio::sync::mpsc;
-
 use super::control::Call;
 use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status,
-    UnknownAsker,
+    Answer, Ask, ErrorKind, LineStatus, PhoneStatus, PushLine, State, Status, UnknownAsker,
 };
-use crate::family::Artifact;
-use crate::plan::{diff, offer};
 
 fn no_dhcp() -> Answer {
     let message = "there is no DHCP service: set mode in the section [dhcp] of handset.conf and restart handsetd";

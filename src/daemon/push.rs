@@ -72,8 +72,7 @@ impl Core {
         self.scanned = now;
         let mut pace = self.pace;
         let pacing = &self.site.pacing;
-        let actions =
-            reconcile(&self.agenda, &self.offer, &self.observed, pacing, &mut pace, now);
+        let actions = reconcile(&self.agenda, &self.offer, &self.observed, pacing, &mut pace, now);
         self.pace = pace;
         for Action::Notify { mac, about, peer, lines, event } in actions {
             debug!(phone = %mac, peer, "telling it to look");

@@ -4,8 +4,8 @@ mod dhcp;
 mod push;
 
 use super::value::{
-    Context, Fault, address, choice, count, family, file, host, listen, nets, path, port,
-    text, yes_no, zone,
+    Context, Fault, address, choice, count, family, file, host, listen, nets, path, port, text,
+    yes_no, zone,
 };
 use std::time::Duration;
 
