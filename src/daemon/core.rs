@@ -14,7 +14,7 @@ use super::askers::Askers;
 use super::catalog::Served;
 use super::climb::Heard;
 use super::dhcp;
-use super::event::Order;
+use super::event::{Order, OwnNotify};
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use super::trace::Ledger;
@@ -47,6 +47,8 @@ pub struct Outlets {
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
     pub orders: mpsc::Sender<Order>,
+    /// NOTIFYs that we send ourselves.
+    pub notify: mpsc::Sender<OwnNotify>,
     /// What the DHCP service is to do.
     pub dhcp: watch::Sender<Option<Arc<dhcp::Wanted>>>,
     /// The files to export, whenever they change.
@@ -402,13 +404,14 @@ impl Core {
         let mut pace = self.pace;
         let actions = reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut pace, now);
         self.pace = pace;
-        for Action::Notify { mac, about, peer, lines, event } in actions {
+        for Action::Notify { mac, about, peer, lines, event, via } in actions {
             debug!(phone = %mac, peer, "telling it to look");
             self.observed.ordered(mac, about, now);
             self.changed = true;
             self.stirred.insert(mac);
             self.dirty.insert(mac);
-            if !self.order(Order::Notify { mac, peer, lines, event }) {
+            let own = self.own(mac, &event, via);
+            if !self.order(Order::Notify { mac, peer, lines, event, own }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
             }
         }

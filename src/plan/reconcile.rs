@@ -1,10 +1,26 @@
 //! What to do now. Run again with nothing new, it asks for nothing new.
 
+use std::net::SocketAddr;
+
 use super::intents::Intents;
 use super::observed::Observed;
 use super::offer::Offer;
-use super::standing::{Rules, Standing, standing};
+use super::standing::{Rules, Standing, direct, standing};
 use crate::base::{Digest, Mac, Time};
+
+/// Who tells a phone to look.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Asterisk, to the contact of the peer.
+    Asterisk,
+    /// We do, with a NOTIFY of our own, once Asterisk says that the phone is in no call.
+    Direct {
+        /// Where the phone is.
+        to: SocketAddr,
+        /// The name of a line that it runs.
+        user: String,
+    },
+}
 
 /// One thing to do. Carrying it out twice does no harm.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +37,8 @@ pub enum Action {
         lines: Vec<String>,
         /// The Event header.
         event: String,
+        /// Who sends it.
+        via: Via,
     },
 }
 
@@ -67,7 +85,7 @@ pub fn reconcile(
             }
             pace.asked = now;
         }
-        let Some(action) = notify(offer, observed, mac, &stand) else { continue };
+        let Some(action) = notify(offer, observed, rules, mac, &stand) else { continue };
         actions.push(action);
         pace.told = now;
         room -= 1;
@@ -85,7 +103,13 @@ fn allowed(rate: f64, last: Time, now: Time) -> usize {
     whole
 }
 
-fn notify(offer: &Offer, observed: &Observed, mac: Mac, stand: &Standing) -> Option<Action> {
+fn notify(
+    offer: &Offer,
+    observed: &Observed,
+    rules: &Rules<'_>,
+    mac: Mac,
+    stand: &Standing,
+) -> Option<Action> {
     let part = offer.phones.get(&mac)?;
     let peer = part.peers().find(|peer| observed.contact(peer).is_some())?;
     Some(Action::Notify {
@@ -94,7 +118,21 @@ fn notify(offer: &Offer, observed: &Observed, mac: Mac, stand: &Standing) -> Opt
         peer: peer.to_owned(),
         lines: part.peers().map(str::to_owned).collect(),
         event: part.event.to_string(),
+        via: via(observed, rules, mac, peer, stand.about?),
     })
+}
+
+/// Who tells it. What has a contact registered by the name that its phone runs.
+fn via(observed: &Observed, rules: &Rules<'_>, mac: Mac, peer: &str, about: Digest) -> Via {
+    let told = observed.phones.get(&mac).and_then(|seen| seen.told.as_ref());
+    let told = told.filter(|told| told.token == about);
+    let facts = observed.peers.get(peer).map(|seen| &seen.facts);
+    let to = facts.and_then(|facts| facts.address).filter(|to| to.port() != 0);
+    let status = facts.map_or("", |facts| &facts.status);
+    match to.filter(|_| direct(told, status, rules.pacing.direct)) {
+        Some(to) => Via::Direct { to, user: peer.to_owned() },
+        None => Via::Asterisk,
+    }
 }
 
 /// The wishes that are fulfilled: the phone runs what it shall, and has looked since it was asked to.

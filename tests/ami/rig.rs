@@ -64,7 +64,7 @@ impl Rig {
     pub(crate) async fn notify(&self, peer: &str, event: &str) {
         let (mac, peer) = ("001122334455".parse().expect("a MAC"), peer.to_owned());
         let lines = vec![peer.clone()];
-        self.order(Order::Notify { mac, peer, lines, event: event.into() }).await;
+        self.order(Order::Notify { mac, peer, lines, event: event.into(), own: None }).await;
     }
 
     /// The first news that `pick` wants; what comes before it is dropped.

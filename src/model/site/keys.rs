@@ -8,7 +8,9 @@ use super::value::{
 };
 use std::time::Duration;
 
-use super::{Ami, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site};
+use super::{
+    ANYWHERE, Ami, DirectMode, FamilySettings, GuardMode, Pacing, PushMode, ReloadMode, Site,
+};
 use crate::base::{Secret, Spanned};
 
 /// One key of handset.conf.
@@ -315,6 +317,31 @@ const COMMON: &[Key] = &[
         default: "30s",
         doc: "The time between two phones that are told only because it is not known what they run.",
         set: |site, value| put(&mut pacing(site).unknown, duration(value)),
+    },
+    Key {
+        section: "push",
+        name: "direct",
+        kind: Kind::Choice(&["unreachable", "never"]),
+        default: "unreachable",
+        doc: "When handsetd sends a NOTIFY itself. unreachable: to a phone that is registered, and that \
+              Asterisk has not been able to send to for 30 s, because it takes it for UNREACHABLE or \
+              LAGGED. never: not at all. No phone in a call is told, either way.",
+        set: |site, value| {
+            let modes = [("unreachable", DirectMode::Unreachable), ("never", DirectMode::Never)];
+            put(&mut site.pacing.direct, choice(value, &modes))
+        },
+    },
+    Key {
+        section: "push",
+        name: "notify_from",
+        kind: Kind::Listen,
+        default: "0.0.0.0:0",
+        doc: "The address, or address and port, that these NOTIFYs come from; port 0 is any. A 7940 or \
+              7960 takes them from anywhere. A phone that only takes them from its proxy needs an \
+              address of the proxy here. Read at the start.",
+        set: |site, value| {
+            put(&mut site.notify_from, listen(value, 0).map(|from| from.unwrap_or(ANYWHERE)))
+        },
     },
     Key {
         section: "ami",
