@@ -6,6 +6,8 @@ mod calls;
 mod fake;
 #[path = "ami/lab.rs"]
 mod lab;
+#[path = "ami/many.rs"]
+mod many;
 #[path = "ami/own.rs"]
 mod own;
 #[path = "ami/phone.rs"]

@@ -57,6 +57,10 @@ impl Rig {
         self.orders.send(order).await.expect("the task has ended");
     }
 
+    pub(crate) async fn follow_all(&self, peers: Vec<String>) {
+        self.order(Order::Follow(peers)).await;
+    }
+
     pub(crate) async fn follow(&self, peers: &[&str]) {
         self.order(Order::Follow(peers.iter().map(|&peer| peer.into()).collect())).await;
     }
