@@ -258,7 +258,7 @@ impl Core {
     fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {
         let part = self.offer.phones.get(&mac)?;
         let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);
-        let reachable = part.peers().any(|peer| self.observed.contact(peer).is_some());
+        let reachable = self.reachable(mac);
         let current = running.is_some() && running == self.standing(mac, now)?.wanted;
         let what = match (reachable, current) {
             (false, _) => "not registered: it is told when it returns, or fetches when it boots",

@@ -23,6 +23,7 @@ mod looker;
 pub mod neighbours;
 pub mod net;
 mod news;
+pub mod notify;
 mod opening;
 mod operator;
 mod push;

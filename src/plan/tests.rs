@@ -14,7 +14,7 @@ use super::reconcile::{Action, Pace, fulfilled, reconcile};
 use super::standing::{Proof, Rules, Standing, State, standing};
 use crate::base::{Body, Digest, FileName, Key, Mac, Time};
 use crate::family::{Artifact, Audience, Role, Step, Variant};
-use crate::model::site::{Pacing, PushMode};
+use crate::model::site::{DirectMode, Pacing, PushMode};
 
 fn digest(text: &str) -> Digest {
     Key::new([1; 32]).digest("test", [text.as_bytes()])
@@ -105,6 +105,7 @@ impl Desk {
             retry_max: MINUTE * 15,
             proof: MINUTE * 3,
             unknown: Duration::from_secs(30),
+            direct: DirectMode::Unreachable,
         };
         Self {
             now: Time(1_000_000),
@@ -536,3 +537,5 @@ fn only_parts_that_are_not_the_very_same_have_moved() {
     assert_eq!(changes(&new, &again).len(), 1);
     assert_eq!(changes(&Parts::new(), &new).len(), 2);
 }
+
+mod reach;

@@ -306,7 +306,8 @@ const COMMON: &[Key] = &[
         name: "username",
         kind: Kind::Text,
         default: "none",
-        doc: "The account in manager.conf. It needs read=system and write=system.",
+        doc: "The account in manager.conf. It needs read=system and write=system; with read=call \
+              and write=reporting it hears of calls, too.",
         set: |site, value| put(&mut ami(site).username, text(value)),
     },
     Key {
