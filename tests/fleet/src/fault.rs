@@ -34,6 +34,9 @@ pub const FAULTS: [Fault; 7] = [
     Fault::Unplugged,
 ];
 
+/// Longer than any series.
+const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);
+
 /// One phone that misbehaves for a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Misbehaviour {
@@ -45,9 +48,12 @@ pub struct Misbehaviour {
     pub from: Duration,
     /// When it ends.
     pub until: Duration,
+    /// Whether it never does.
+    pub for_ever: bool,
 }
 
-/// `percent` of the phones misbehave once, somewhen within `length`, for 5 to 60 s; in order of time.
+/// `percent` of the phones misbehave once, somewhen within `length`, for 5 to 60 s, and one in ten of them
+/// for ever; in order of time.
 pub fn plan(phones: usize, percent: u64, length: Duration, seed: u64) -> Vec<Misbehaviour> {
     let mut random = Random::new(seed, 2);
     let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
@@ -59,7 +65,10 @@ pub fn plan(phones: usize, percent: u64, length: Duration, seed: u64) -> Vec<Mis
         let from = random.between(0, length);
         let until = (from + random.between(5_000, 60_000)).min(length);
         let (from, until) = (Duration::from_millis(from), Duration::from_millis(until));
-        all.push(Misbehaviour { phone, fault: *random.pick(&FAULTS), from, until });
+        let (fault, last) = (*random.pick(&FAULTS), random.chance(10));
+        let for_ever = last && !matches!(fault, Fault::ChangesAddress);
+        let until = if for_ever { FOR_EVER } else { until };
+        all.push(Misbehaviour { phone, fault, from, until, for_ever });
     }
     all.sort_by_key(|one| one.from);
     all
@@ -78,6 +87,6 @@ mod tests {
         assert_eq!(one, plan(300, 20, length, 5));
         assert_ne!(one, plan(300, 20, length, 6));
         assert!((30..90).contains(&one.len()), "{}", one.len());
-        assert!(one.iter().all(|m| m.from <= m.until && m.until <= length));
+        assert!(one.iter().all(|m| m.from <= m.until && (m.until <= length) != m.for_ever));
     }
 }

@@ -8,12 +8,15 @@
 //! phones, with [`fault`]s by seed), [`ledger`] (what a phone did), [`edit`] (random edits), [`judge`]
 //! (what must be true at the end), [`series`] (the long runs).
 
+pub mod clock;
 pub mod conf;
+pub mod disk;
 pub mod edit;
 pub mod fault;
 pub mod fleet;
 pub mod judge;
 pub mod ledger;
+pub mod process;
 pub mod proxy;
 pub mod random;
 pub mod series;

@@ -1,6 +1,8 @@
 //! The long runs, one command each: they print a table, and say whether all rules hold.
 
+pub mod chaos;
 pub mod edits;
+pub mod scale;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -150,6 +150,11 @@ impl Site {
         Ok(Self { dir, options, ami, daemon_ami: ami, sip, etc, tftp, daemon: None })
     }
 
+    /// More environment for the daemon, from its next start on.
+    pub fn environment(&mut self, more: Vec<(String, String)>) {
+        self.options.environment.extend(more);
+    }
+
     /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
