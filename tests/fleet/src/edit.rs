@@ -21,7 +21,7 @@ pub enum Kind {
     Mailbox,
     /// A value of a template: many phones.
     Template,
-    /// A value of `[general]` that phones show: all phones.
+    /// A value of `[general]` that phones with a mailbox show: at most all phones.
     General,
     /// Comments, or a value that no phone shows: nobody.
     Remark,
@@ -130,6 +130,14 @@ impl Editor {
             self.before = Some((old, touched.clone()));
         }
         Edit { kind, touched, broken: None }
+    }
+
+    /// Another codec in every template: each phone has something else to run.
+    pub fn edit_all(&mut self) -> Edit {
+        for group in &mut self.conf.groups {
+            flip(&mut group.values, ("allow", "ulaw", "alaw"));
+        }
+        Edit { kind: Kind::Template, touched: Touched::All, broken: None }
     }
 
     /// What a slip of the hand, or an editor that is not done, leaves for a moment.

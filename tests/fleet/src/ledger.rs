@@ -56,8 +56,8 @@ pub struct Ledger {
     pub fetches: BTreeMap<String, u64>,
     /// Check-sync NOTIFYs heard.
     pub notifies: u64,
-    /// For each of them that came in a call, how long the call had lasted.
-    pub told_in_call: Vec<u64>,
+    /// For each of them that came in a call: when, and when the call had begun.
+    pub told_in_call: Vec<(u64, u64)>,
     /// Calls that were answered.
     pub calls: u64,
     /// REGISTERs that were refused or not answered.
@@ -83,7 +83,7 @@ impl Ledger {
             }
             Event::Notify { package, .. } if package.as_deref() == Some("check-sync") => {
                 self.notifies += 1;
-                self.told_in_call.extend(self.call_since.map(|since| at.saturating_sub(since)));
+                self.told_in_call.extend(self.call_since.map(|since| (at, since)));
             }
             Event::Sync { theirs, restart: true, .. } => self.told.clone_from(theirs),
             Event::Restart { reason } => self.went_down(at, reason),
@@ -255,7 +255,7 @@ mod tests {
             (20, call(CallState::Dialing)),
             (21, Event::Restart { reason: "power cycle".into() }),
         ]);
-        assert_eq!((ledger.told_in_call, ledger.notifies, ledger.calls), (vec![4], 2, 1));
+        assert_eq!((ledger.told_in_call, ledger.notifies, ledger.calls), (vec![(9, 5)], 2, 1));
         assert!(ledger.restarts[0].in_call && ledger.restarts[0].cause == Cause::Power);
         assert_eq!(ledger.off_since, Some(21));
     }

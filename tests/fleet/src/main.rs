@@ -20,6 +20,9 @@ struct Arguments {
     /// One more setting of [general] in handset.conf; may be repeated
     #[arg(long, global = true)]
     general: Vec<String>,
+    /// Copy the daemon's log to this file at the end
+    #[arg(long, global = true)]
+    log: Option<std::path::PathBuf>,
     #[command(subcommand)]
     series: Series,
 }
@@ -113,6 +116,7 @@ async fn run(arguments: Arguments) -> io::Result<Verdict> {
     let mut options = site::Options::quick(site::programs()?);
     let line = |setting: &String| format!("{setting}\n");
     options.push.extend(arguments.push.iter().map(line));
+    options.log = arguments.log;
     options.general.extend(arguments.general.iter().map(line));
     match arguments.series {
         Series::Edits(a) => {

@@ -94,7 +94,8 @@ struct Chaos<'a> {
     counts: BTreeMap<Incident, usize>,
     /// How the daemon ended by itself, and how it did not start.
     ended: Vec<String>,
-    full: bool,
+    /// Times in which neither Asterisk nor handset could know of a call, in milliseconds since 1970.
+    blind: Vec<(u64, u64)>,
 }
 
 /// Runs it.
@@ -156,8 +157,8 @@ impl<'a> Chaos<'a> {
         let editor = Editor::new(conf.clone(), plan.seed);
         let random = Random::new(plan.seed, 6);
         let (wrong, counts) = (BTreeMap::new(), BTreeMap::new());
-        let (ended, full) = (Vec::new(), false);
-        Ok(Self { plan, site, proxy, clock, disk, editor, random, wrong, counts, ended, full })
+        let (ended, blind) = (Vec::new(), Vec::new());
+        Ok(Self { plan, site, proxy, clock, disk, editor, random, wrong, counts, ended, blind })
     }
 
     /// Breaks, heals and edits until the time is over.
@@ -208,7 +209,7 @@ impl<'a> Chaos<'a> {
         };
         let until = Instant::now() + Duration::from_millis(self.random.between(0, longest));
         self.wrong.insert(what, until);
-        eprintln!("{:?}", what);
+        self.note(what, "begins");
         match what {
             Incident::DaemonKilled => {
                 if let Err(error) = block_in_place(|| self.site.kill()) {
@@ -237,13 +238,13 @@ impl<'a> Chaos<'a> {
                 self.clock.set(jump)?;
             }
         }
-        self.full |= what == Incident::DiskFull;
         Ok(())
     }
 
     /// Ends an incident.
     fn end(&mut self, what: Incident) -> io::Result<()> {
         self.wrong.remove(&what);
+        self.note(what, "ends");
         match what {
             // [`Chaos::supervise`] starts it.
             Incident::DaemonKilled | Incident::DaemonStopped => {}
@@ -277,6 +278,25 @@ impl<'a> Chaos<'a> {
         }
     }
 
+    fn note(&mut self, what: Incident, how: &str) {
+        let now = fleet::now();
+        eprintln!("{now} {what:?} {how}");
+        // Calls end when Asterisk does, and the phones go on believing in them for a while; what was
+        // said on a frozen line is heard when it thaws.
+        let after = match what {
+            Incident::AsteriskDown | Incident::AsteriskForgets => 40_000,
+            Incident::AmiFrozen => 2_000,
+            _ => return,
+        };
+        let end = if how == "begins" { u64::MAX } else { now + after };
+        if how == "begins" {
+            self.blind.push((now, end));
+        } else if let Some(last) = self.blind.iter_mut().rev().find(|(_, until)| *until == u64::MAX)
+        {
+            last.1 = end;
+        }
+    }
+
     async fn edit(&mut self, kind: Option<Kind>) -> io::Result<()> {
         let site = &self.site;
         let mut edit = match kind {
@@ -307,6 +327,7 @@ impl<'a> Chaos<'a> {
         faults.iter().for_each(|one| *kinds.entry(one.fault).or_default() += 1);
         let ledgers = fleet.ledgers();
         judge::restarts(verdict, &ledgers, &self.editor.saves);
+        judge::calls(verdict, &ledgers, &self.blind);
         judge::unexplained(verdict, &ledgers, &self.editor.touches(fleet.len()));
         judge::sums(verdict, &ledgers);
         verdict.tell("incidents", format!("{:?}", self.counts));

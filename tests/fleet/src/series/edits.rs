@@ -62,6 +62,7 @@ pub async fn run(plan: &Plan, options: site::Options) -> io::Result<Verdict> {
     verdict.none("stale phones", late);
     let ledgers = fleet.ledgers();
     judge::restarts(&mut verdict, &ledgers, &editor.saves);
+    judge::calls(&mut verdict, &ledgers, &[]);
     judge::unexplained(&mut verdict, &ledgers, &editor.touches(plan.phones));
     judge::sums(&mut verdict, &ledgers);
     verdict.rule("the daemon ran all the time", site.daemon_lives(), site.daemon_lives());

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::settle;
 use crate::conf::Conf;
-use crate::edit::{Editor, Kind};
+use crate::edit::Editor;
 use crate::fleet::{self, Fleet};
 use crate::judge::{self, Verdict};
 use crate::process::{self, Cost};
@@ -74,7 +74,7 @@ async fn change(
     verdict: &mut Verdict,
 ) -> io::Result<()> {
     let mut editor = Editor::new(conf, plan.seed);
-    let edit = editor.edit_of(Kind::General, |conf| site.text(conf));
+    let edit = editor.edit_all();
     let text = site.text(&editor.conf);
     let before = daemon(site)?;
     let mine = process::cost(std::process::id()).unwrap_or_default();
@@ -105,6 +105,7 @@ async fn change(
     verdict.none("phones that are not current after the change", late);
     let ledgers = fleet.ledgers();
     judge::restarts(verdict, &ledgers, &editor.saves);
+    judge::calls(verdict, &ledgers, &[]);
     judge::sums(verdict, &ledgers);
     Ok(())
 }
