@@ -129,7 +129,18 @@ async fn run(arguments: Arguments) -> io::Result<Verdict> {
             let (length, disk) = (Duration::from_secs_f64(60.0 * a.minutes.max(0.0)), !a.no_disk);
             let pause = Duration::from_secs(a.pause);
             let Chaos { phones, seed, misbehave, talkers, .. } = a;
-            let plan = chaos::Plan { phones, length, seed, pause, misbehave, talkers, disk, limit };
+            let proved = true;
+            let plan = chaos::Plan {
+                phones,
+                length,
+                seed,
+                pause,
+                misbehave,
+                talkers,
+                disk,
+                proved,
+                limit,
+            };
             chaos::run(&plan, options).await
         }
         Series::Scale(a) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::{Instant, sleep};
 
-use super::settle;
+use super::{End, settle};
 use crate::clock::Clock;
 use crate::conf::Conf;
 use crate::disk::Disk;
@@ -41,6 +41,9 @@ pub struct Plan {
     pub talkers: usize,
     /// Whether the state is on a disk that can be full: [`crate::disk::isolate`] was called.
     pub disk: bool,
+    /// Whether handset must have proof of every phone at the end: that takes a minute or two longer for
+    /// those that run the right thing and are only asked.
+    pub proved: bool,
     /// How long the end may take.
     pub limit: Duration,
 }
@@ -122,7 +125,8 @@ pub async fn run(plan: &Plan, options: site::Options) -> io::Result<Verdict> {
     rest(tasks, &faults, &fleet).await;
     let exempt = faults.iter().filter(|one| one.for_ever).map(|one| one.phone).collect();
     let ended = Instant::now();
-    let late = settle(&chaos.site, &fleet, &chaos.editor.conf, &exempt, plan.limit).await;
+    let end = if plan.proved { End::Proved } else { End::Asked };
+    let late = super::wait(&chaos.site, &fleet, &chaos.editor.conf, &exempt, plan.limit, end).await;
     verdict.tell("seconds until all was quiet", ended.elapsed().as_secs());
     verdict.none("well-behaved phones that are stale", late);
     chaos.judge(&mut verdict, &fleet, &faults);

@@ -129,15 +129,17 @@ fn done(fleet: &Fleet) -> usize {
 fn figures(plan: &Plan, fleet: &Fleet, saved: u64, verdict: &mut Verdict) {
     let idle = fleet::Options::quick(1, ([127, 0, 0, 1], 0).into()).idle;
     let mut last = saved;
-    let mut boots = Vec::new();
+    let (mut boots, mut downs) = (Vec::new(), Vec::new());
     for ledger in fleet.ledgers() {
         for restart in ledger.told_restarts() {
+            downs.push(restart.at.saturating_sub(saved) as f64 / 1e3);
             let Some(back) = restart.back else { continue };
             last = last.max(back);
             boots.push(back.saturating_sub(restart.at));
         }
     }
     boots.sort_unstable();
+    downs.sort_unstable_by(f64::total_cmp);
     let boot = boots.get(boots.len() / 2).copied().unwrap_or_default() as f64 / 1e3;
     let paced = plan.phones as f64 / f64::from(plan.rate);
     let ideal = paced + idle.as_secs_f64() + boot;
@@ -146,6 +148,10 @@ fn figures(plan: &Plan, fleet: &Fleet, saved: u64, verdict: &mut Verdict) {
     verdict.tell("seconds of one boot, median", format!("{boot:.2}"));
     verdict.tell("seconds, ideal: phones / rate + idle + boot", format!("{ideal:.1}"));
     verdict.tell("seconds from the save to the last phone's return", format!("{took:.1}"));
+    let at = |percent: usize| downs.get(downs.len() * percent / 100).copied().unwrap_or_default();
+    verdict.tell("  seconds from the save to the first restart", format!("{:.1}", at(0)));
+    let steady = 0.8 * downs.len() as f64 / (at(90) - at(10)).max(0.001);
+    verdict.tell("  restarts a second, from the first to the last tenth", format!("{steady:.1}"));
     let holds = over <= f64::from(plan.percent);
     verdict.rule("percent more than the ideal", format!("{over:.1}"), holds);
 }
