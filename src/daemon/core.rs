@@ -42,7 +42,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub struct Outlets {
     /// What the file services read.
-    pub served: watch::Sender<Served>,
+    pub served: watch::Sender<Arc<Served>>,
     /// What the HTTP service reads beside it.
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
@@ -200,7 +200,9 @@ impl Core {
         let root = self.site.tftp.root.as_deref();
         self.out.served.send_if_modified(|served| {
             let moved = served.root.as_deref() != root;
-            served.root = root.map(Into::into);
+            if moved {
+                Arc::make_mut(served).root = root.map(Into::into);
+            }
             moved
         });
     }
@@ -303,7 +305,8 @@ impl Core {
         let root = self.site.tftp.root.as_deref().map(Into::into);
         let (offer, askers, access) = (next.clone(), self.askers.clone(), self.access.clone());
         let strange = self.out.served.borrow().strange.clone();
-        self.out.served.send_replace(Served { offer, askers, access, root, strange });
+        let served = Served { offer, askers, access, root, strange };
+        self.out.served.send_replace(Arc::new(served));
         let moved = changes(&old.phones, &next.phones);
         if !Arc::ptr_eq(&old.newest.ladders, &next.newest.ladders) {
             self.stirred.extend(next.phones.keys());
@@ -351,8 +354,9 @@ impl Core {
         for mac in std::mem::take(&mut self.stirred) {
             self.askers.set(mac, self.whereabouts(mac));
             let Some(part) = self.offer.phones.get(&mac) else { continue };
-            let waits = self.waits(part);
-            for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
+            let mut polled = part.lines.iter().filter(|line| line.tech == Tech::Pjsip).peekable();
+            let waits = polled.peek().is_some() && self.waits(part);
+            for line in polled {
                 differs |= if waits {
                     self.polled.insert(line.peer.clone())
                 } else {

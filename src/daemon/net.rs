@@ -236,16 +236,16 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::batch::{BATCH, Inbox, Outbox, Parcel};
+    use super::batch::{BATCH, Inbox, Outbox, Parcel, Room};
     use super::*;
     use crate::wire::tftp::Datagram;
 
     /// All that comes within a moment.
     fn receive(listener: &Listener, count: usize) -> Vec<(Arrival, Vec<u8>)> {
         let (mut inbox, until) = (Inbox::new(8), Instant::now() + Duration::from_secs(5));
-        let mut all = Vec::new();
+        let (mut all, mut room) = (Vec::new(), Room::default());
         while all.len() < count && Instant::now() < until {
-            match inbox.receive(listener) {
+            match inbox.receive(listener, &mut room) {
                 Ok(_) => all.extend(inbox.datagrams().map(|(a, bytes)| (*a, bytes.to_vec()))),
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
             }

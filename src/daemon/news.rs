@@ -25,7 +25,7 @@ impl Core {
 
     fn transfers(&mut self, mut all: Vec<Transfer>, now: Time) {
         // They come in the order of their ends; boots are told in that of the requests.
-        all.sort_by_key(|transfer| transfer.at);
+        all.sort_by_cached_key(|transfer| transfer.at);
         for transfer in all {
             self.transfer(&transfer, now);
             self.note(transfer, now);
@@ -125,9 +125,9 @@ impl Core {
 
     fn prove(&mut self, mac: Mac, now: Time) {
         self.agent(mac, now);
-        let askers = self.askers.clone();
+        let Self { askers, observed, offer, .. } = self;
         let shared = |address: IpAddr| askers.shared(address);
-        if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
+        if let Some(running) = observed.prove(mac, offer, &shared, now) {
             self.dirty.insert(mac);
             self.stirred.insert(mac);
             self.ran.remove(&mac);

@@ -14,6 +14,42 @@ use crate::wire::tftp::Datagram;
 /// Datagrams in one system call.
 pub const BATCH: usize = 64;
 
+/// The least that a call makes room for.
+const FEW: usize = 8;
+
+/// For how many datagrams the next call at a socket makes room. A place costs something also where
+/// nothing comes, and most ports have one or two: there is room for all once a call was filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(FEW)
+    }
+}
+
+impl Room {
+    /// Whether so many fill it: there may be more.
+    fn filled(&mut self, came: usize) -> bool {
+        let filled = came >= self.0;
+        if filled {
+            self.0 = BATCH;
+        } else if came * 4 < self.0 {
+            self.0 = (self.0 / 2).max(FEW);
+        }
+        filled
+    }
+}
+
+/// What came with one call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Came {
+    /// So many datagrams.
+    pub count: usize,
+    /// There may be more.
+    pub more: bool,
+}
+
 /// Receives up to [`BATCH`] datagrams at once.
 pub struct Inbox {
     headers: MultiHeaders<SockaddrStorage>,
@@ -33,17 +69,17 @@ impl Inbox {
         }
     }
 
-    /// Takes in what is there, over what it held. Gives how many came; [`io::ErrorKind::WouldBlock`]
-    /// when there was nothing.
-    pub fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+    /// Takes in what is there, over what it held; [`io::ErrorKind::WouldBlock`] when there was nothing.
+    pub fn receive(&mut self, socket: &impl AsFd, room: &mut Room) -> io::Result<Came> {
         self.arrivals.clear();
-        let mut slices: Vec<_> =
-            self.buffer.chunks_exact_mut(self.size).map(|part| [IoSliceMut::new(part)]).collect();
+        let parts = self.buffer.chunks_exact_mut(self.size).take(room.0);
+        let mut slices: Vec<_> = parts.map(|part| [IoSliceMut::new(part)]).collect();
         let fd = socket.as_fd().as_raw_fd();
         let flags = MsgFlags::MSG_DONTWAIT;
         let messages = socket::recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None)?;
         self.arrivals.extend(messages.map(|message| arrived(&message)));
-        Ok(self.arrivals.len())
+        let count = self.arrivals.len();
+        Ok(Came { count, more: room.filled(count) })
     }
 
     /// What [`Inbox::receive`] took in last.
