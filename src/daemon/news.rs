@@ -27,12 +27,13 @@ impl Core {
         // They come in the order of their ends; boots are told in that of the requests.
         all.sort_by_cached_key(|transfer| transfer.at);
         for transfer in all {
-            self.transfer(&transfer, now);
-            self.note(transfer, now);
+            let named = Mac::within(transfer.name.as_bytes());
+            self.transfer(&transfer, named, now);
+            self.note(transfer, named, now);
         }
     }
 
-    fn transfer(&mut self, transfer: &Transfer, now: Time) {
+    fn transfer(&mut self, transfer: &Transfer, named: Option<Mac>, now: Time) {
         self.climbing(transfer, now);
         if let Some(ticket) = transfer.ticket {
             let Some(mac) = ticket.mac else { return };
@@ -51,7 +52,7 @@ impl Core {
             }
             return;
         }
-        let Some(mac) = Mac::within(transfer.name.as_bytes()) else { return };
+        let Some(mac) = named else { return };
         if self.offer.phones.contains_key(&mac) {
             self.dirty.insert(mac);
             self.observed.heard(mac, now);

@@ -110,7 +110,7 @@ impl Ledger {
         self.phones.clear();
     }
 
-    /// A request for a file came to its end. `mac`: whose it is, where that is known without its name;
+    /// A request for a file came to its end. `mac`: whose it is, where that is known: first by the name;
     /// `hidden`: the guard did not give it. The phone that it turns out to be.
     pub(super) fn file(
         &mut self,
@@ -121,7 +121,7 @@ impl Ledger {
     ) -> Option<Mac> {
         let address = transfer.asker.ip().to_canonical();
         let symbol = self.stages.symbol(cut(&transfer.name));
-        let named = Mac::within(transfer.name.as_bytes()).or(mac);
+        let named = mac.or_else(|| Mac::within(transfer.name.as_bytes()));
         let fact = Fact {
             at: transfer.at,
             mac: named,

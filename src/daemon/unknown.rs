@@ -57,10 +57,9 @@ impl Core {
         });
     }
 
-    /// A request for a file came to its end.
-    pub(super) fn note(&mut self, transfer: Transfer, now: Time) {
+    /// A request for a file came to its end. `named`: the phone whose MAC the name has.
+    pub(super) fn note(&mut self, transfer: Transfer, named: Option<Mac>, now: Time) {
         let address = transfer.asker.ip().to_canonical();
-        let named = Mac::within(transfer.name.as_bytes());
         let ticket = transfer.ticket;
         let known = named.or_else(|| ticket?.mac).or_else(|| self.askers.only(address));
         let tagged = known.is_some_and(|mac| self.offer.phones.contains_key(&mac));
@@ -81,8 +80,8 @@ impl Core {
         if tagged && !own {
             return;
         }
-        match (self.offer.phones.get(&mac).cloned(), name) {
-            (Some(part), _) if own => self.awaits(&part, end, now),
+        match (self.offer.phones.get(&mac), name) {
+            (Some(part), _) if own => self.awaits(&part.clone(), end, now),
             (None, Some(name)) => {
                 self.stranger(mac, address, &name, complete, now);
                 if let (Some(agent), Some(asker)) = (agent, self.observed.unknown.get_mut(&mac)) {

@@ -341,8 +341,14 @@ impl Stages {
     /// What a phone runs next that has taken this image.
     pub fn image(&self, name: &str) -> Option<StageId> {
         let name = general(name);
+        // Nearly all names fail at their first byte.
+        let first = name.as_bytes().first().copied();
+        let may = |pattern: &str| {
+            let begins = pattern.as_bytes().first().copied();
+            begins == first || begins == Some(b'*') || begins.is_none()
+        };
         let best = self.ids().filter_map(|(id, row)| {
-            let fitting = row.images.iter().filter(|pattern| glob(pattern, &name));
+            let fitting = row.images.iter().filter(|pattern| may(pattern) && glob(pattern, &name));
             fitting.map(String::len).max().map(|len| (len, id))
         });
         best.max_by_key(|(len, id)| (*len, std::cmp::Reverse(*id))).map(|(_, id)| id)
@@ -521,6 +527,18 @@ mod tests {
         ] {
             let found = table.image(image).and_then(|id| table.get(id)).map(|s| s.name.as_str());
             assert_eq!(found, stage, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_mac_stands_for_any_and_the_last_one_counts() {
+        for (name, expected) in [
+            ("./SIP0018B9FFFFFE.cnf", "sip{mac}.cnf"),
+            ("MGC0018B9FFFFFE.cnf", "mgc{mac}.cnf"),
+            ("0018b9fffffe/0018B9FFFFFE.cfg", "0018b9fffffe/{mac}.cfg"),
+            ("000000000000.cfg", "000000000000.cfg"),
+        ] {
+            assert_eq!(general(name), expected);
         }
     }
 

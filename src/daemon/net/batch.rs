@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::libc;
 use nix::sys::socket::{self, ControlMessage, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage};
 
-use super::{Arrival, Source, address, arrival, source, target};
+use super::{Arrival, Listener, Source, address, arrival, own, source, target};
 use crate::wire::tftp::Datagram;
 
 /// Datagrams in one system call.
@@ -70,7 +70,7 @@ impl Inbox {
     }
 
     /// Takes in what is there, over what it held; [`io::ErrorKind::WouldBlock`] when there was nothing.
-    pub fn receive(&mut self, socket: &impl AsFd, room: &mut Room) -> io::Result<Came> {
+    pub fn receive(&mut self, socket: &Listener, room: &mut Room) -> io::Result<Came> {
         self.arrivals.clear();
         let parts = self.buffer.chunks_exact_mut(self.size).take(room.0);
         let mut slices: Vec<_> = parts.map(|part| [IoSliceMut::new(part)]).collect();
@@ -78,6 +78,9 @@ impl Inbox {
         let flags = MsgFlags::MSG_DONTWAIT;
         let messages = socket::recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None)?;
         self.arrivals.extend(messages.map(|message| arrived(&message)));
+        if let Some(ip) = own(socket.local()) {
+            self.arrivals.iter_mut().for_each(|arrival| arrival.asked.ip = ip);
+        }
         let count = self.arrivals.len();
         Ok(Came { count, more: room.filled(count) })
     }
@@ -127,6 +130,8 @@ pub struct Outbox {
     headers: Option<MultiHeaders<SockaddrStorage>>,
     waiting: VecDeque<Parcel>,
     ipv4: bool,
+    /// Everything leaves from the address that the socket is bound to.
+    own: bool,
     /// The kernel cuts one piece into equal datagrams (`UDP_SEGMENT`, Linux 4.18).
     segments: bool,
     /// Datagrams that could not be sent, since the start.
@@ -136,8 +141,8 @@ pub struct Outbox {
 impl Outbox {
     /// For a socket with a local address of this kind.
     pub fn new(local: SocketAddr) -> Self {
-        let ipv4 = local.is_ipv4();
-        Self { headers: None, waiting: VecDeque::new(), ipv4, segments: true, failed: 0 }
+        let (ipv4, own) = (local.is_ipv4(), own(local).is_some());
+        Self { headers: None, waiting: VecDeque::new(), ipv4, own, segments: true, failed: 0 }
     }
 
     /// Whether nothing waits.
@@ -205,6 +210,10 @@ impl Outbox {
         let segments = ControlMessage::UdpGsoSegments(&size);
         let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
         let to = target(self.ipv4, first.to)?;
+        if self.own {
+            socket::sendmsg(fd, &parts, &[segments], flags, Some(&to))?;
+            return Ok(count);
+        }
         source(self.ipv4, &first.source, |info| {
             socket::sendmsg(fd, &parts, &[info, segments], flags, Some(&to))
         })?;
@@ -237,6 +246,12 @@ impl Outbox {
             before = Some(parcel.to);
         }
         let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        if self.own {
+            let bare = || MultiHeaders::preallocate(BATCH, None);
+            let headers = self.headers.get_or_insert_with(bare);
+            let sent = socket::sendmmsg(fd, headers, parts.iter(), &addresses, [], flags)?;
+            return Ok(sent.count());
+        }
         let headers = self.headers.get_or_insert_with(|| room(self.ipv4));
         source(self.ipv4, &source_of_all, |info| {
             let sent =
