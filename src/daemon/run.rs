@@ -107,7 +107,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let tasks = TaskTracker::new();
     let (events_in, events) = mpsc::channel(1024);
     let (calls_in, calls) = mpsc::channel(64);
-    let (served_in, served) = watch::channel(Served::default());
+    let (served_in, served) = watch::channel(Arc::<Served>::default());
     let (export_in, exports) = watch::channel(None);
     let (dhcp_in, wanted) = watch::channel(None);
 
