@@ -407,7 +407,7 @@ impl Core {
         }
         let mut fresh = self.refresh(now);
         self.roll(&fresh, now);
-        self.reconcile(now);
+        self.reconcile(!fresh.is_empty(), now);
         fresh.append(&mut self.refresh(now));
         if std::mem::take(&mut self.wishes_changed) {
             self.store.save_intents(&self.intents);

@@ -76,8 +76,8 @@ impl Core {
     }
 
     /// Tells the phones that are due, as far as the pace allows.
-    pub(super) fn reconcile(&mut self, now: Time) {
-        if !self.session.up || (!self.changed && now.since(self.scanned) < SCAN) {
+    pub(super) fn reconcile(&mut self, news: bool, now: Time) {
+        if !self.session.up || (!news && now.since(self.scanned) < SCAN) {
             return;
         }
         self.scanned = now;
