@@ -94,7 +94,7 @@ pub fn standing(
     let with = |found: Standing| Standing { wanted: Some(wanted), about: Some(about), ..found };
     let asked = intents.pushes.get(&part.mac).copied();
     let found = if rules.foreign {
-        foreign(seen, wanted, about)
+        foreign(seen, wanted, about, rules.pacing)
     } else {
         match proof(seen, wanted, rules, now) {
             Proof::Current if asked.is_none() && live.clone().all(|a| applied(seen, a)) => {
@@ -162,7 +162,7 @@ fn applied(seen: &Seen, artifact: &Artifact) -> bool {
 }
 
 /// Behind another TFTP server nothing can be proved: a phone is told once for each change.
-fn foreign(seen: &Seen, wanted: Digest, about: Digest) -> Standing {
+fn foreign(seen: &Seen, wanted: Digest, about: Digest, pacing: &Pacing) -> Standing {
     if seen.assumed.is_none_or(|assumed| assumed == wanted) {
         return stand(
             State::Unknown,
@@ -171,7 +171,10 @@ fn foreign(seen: &Seen, wanted: Digest, about: Digest) -> Standing {
         );
     }
     let told = seen.told.as_ref().filter(|t| t.token == about);
-    let due = told.map_or(Time(0), |t| t.at.after(SEND_RETRY));
+    let due = told.map_or(Time(0), |told| match told.result {
+        Notified::Silent | Notified::Answered(_) => unreached(told, pacing),
+        _ => told.at.after(SEND_RETRY),
+    });
     stand(State::Pending, "its exported files changed", Some(due))
 }
 
