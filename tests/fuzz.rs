@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let own = ["tag", "http", "tftp", "trace", "dhcp"].contains(&target);
+    let own = ["tag", "http", "sip", "tftp", "trace", "dhcp"].contains(&target);
     let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
@@ -78,6 +78,11 @@ fn the_tag_holds_for_every_seed() {
 #[test]
 fn the_editor_holds_for_every_seed() {
     replay("editor", claims::editor, 100);
+}
+
+#[test]
+fn sip_holds_for_every_seed() {
+    replay("sip", claims::sip, 12);
 }
 
 #[test]
@@ -288,6 +293,12 @@ fn hammer_the_tag() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_editor() {
     hammer("editor", claims::editor);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_sip() {
+    hammer("sip", claims::sip);
 }
 
 #[test]

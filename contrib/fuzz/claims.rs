@@ -6,12 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use handset::base::{Sources, Span};
+use handset::base::{Sources, Span, Time};
 use handset::conf::{self, Age, Conf, Memory, Place, Status, show};
 use handset::directory::{self, Directory, Query};
 use handset::model::tag::write::{self, Reading, Wish};
 use handset::model::tag::{Tag, attach};
 use handset::wire::http;
+use handset::wire::sip::Answer;
+use handset::wire::sip::notify::{Due, Notice, Transaction, belongs};
 use handset::wire::tftp::{
     Bounds, Datagram, Mode, Pace, Packet, Transfer, parse, printable, settle,
 };
@@ -97,6 +99,47 @@ pub fn resolver(data: &[u8]) {
         let values: usize = conf.sections.iter().map(|section| section.entries.len()).sum();
         assert!(values <= 20_000_000 && conf.diagnostics.len() < 3000);
     }
+}
+
+/// Whatever comes back, a NOTIFY ends within its time, having been sent a few times, and only an answer
+/// with its own branch is taken for one. The input is datagrams, an empty byte between them.
+pub fn sip(data: &[u8]) {
+    let notice = Notice {
+        user: "201",
+        to: ([192, 0, 2, 7], 5060).into(),
+        local: ([192, 0, 2, 1], 40_000).into(),
+        host: "192.0.2.1",
+        event: "check-sync",
+        id: 0x0123_4567_89ab_cdef,
+    };
+    let mut transaction = Transaction::begin(&notice, Time(0));
+    let (mut now, mut sent, mut answered) = (Time(0), 0, false);
+    let mut datagrams = data.split(|b| *b == 0).take(64);
+    loop {
+        match transaction.due(now) {
+            Due::Send(packet) => {
+                assert_eq!(packet, notice.encode());
+                sent += 1;
+            }
+            Due::Wait(then) => {
+                assert!(then > now);
+                now = then;
+            }
+            Due::Over => break,
+        }
+        let Some(answer) = datagrams.next().and_then(Answer::parse) else { continue };
+        answer.challenge();
+        if belongs(&answer) == Some(notice.id) {
+            assert!(
+                answer
+                    .all("via")
+                    .chain(answer.all("v"))
+                    .any(|via| { via.to_ascii_lowercase().contains("z9hg4bk0123456789abcdef") })
+            );
+            answered |= transaction.heard(&answer).is_some();
+        }
+    }
+    assert!(sent <= 6 && now >= Time(8_000) && now < Time(8_001), "{sent} {now:?} {answered}");
 }
 
 /// Whatever is asked for names a file below the root or nothing; a query gives a page that a phone

@@ -18,9 +18,7 @@ pub use firmware::{
     Firmware, FirmwareImage, FirmwareLoad, FirmwarePhone, FirmwareStep, FirmwareWay,
 };
 
-pub use rollout::{
-    FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus,
-};
+pub use rollout::{FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus};
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;

@@ -1,19 +1,12 @@
 //! What the core answers over the control socket.
 
-use std::collections::BTreeMap;
-
-use tokio::sync::mpsc;
-
 use super::control::Call;
 use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status,
-    UnknownAsker,
+    Answer, Ask, ErrorKind, LineStatus, PhoneStatus, PushLine, State, Status, UnknownAsker,
 };
-use crate::family::Artifact;
-use crate::plan::{diff, offer};
 
 fn no_dhcp() -> Answer {
     let message = "there is no DHCP service: set mode in the section [dhcp] of handset.conf and restart handsetd";
@@ -265,7 +258,7 @@ impl Core {
     fn push_line(&self, mac: Mac, now: Time) -> Option<PushLine> {
         let part = self.offer.phones.get(&mac)?;
         let running = self.observed.phones.get(&mac).and_then(|s| s.running).map(|r| r.token);
-        let reachable = part.peers().any(|peer| self.observed.contact(peer).is_some());
+        let reachable = self.reachable(mac);
         let current = running.is_some() && running == self.standing(mac, now)?.wanted;
         let what = match (reachable, current) {
             (false, _) => "not registered: it is told when it returns, or fetches when it boots",

@@ -212,7 +212,7 @@ mod tests {
     use crate::model::site::GuardMode;
     use crate::plan::ladder::Climb;
     use crate::plan::observed::Seen;
-    use crate::plan::offer::offer;
+    use crate::plan::offer::{Passage, offer};
 
     const CONF: &str = "[general]\nserver_address=192.0.2.250\ntimezone=Europe/Berlin\n\
                         sip_conf=sip.conf\n";

@@ -134,9 +134,12 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         | Ask::Firmware
         | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
-        Ask::Rollout(_) | Ask::Rollback { .. } | Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
-            true
-        }
+        Ask::Rollout(_)
+        | Ask::Rollback { .. }
+        | Ask::Apply { .. }
+        | Ask::Open { .. }
+        | Ask::Close { .. }
+        | Ask::FirmwareRetry { .. } => true,
     };
     if changes && !may_change {
         let text = "only root and members of the group handset-admin may do this".into();

@@ -13,7 +13,7 @@ use super::askers::Askers;
 use super::catalog::Served;
 use super::climb::Heard;
 use super::dhcp;
-use super::event::Order;
+use super::event::{Order, OwnNotify};
 use super::look::Look;
 use super::store::{Decided, Restored, Store};
 use super::trace::Ledger;
@@ -21,11 +21,11 @@ use super::unknown::Strangers;
 use super::waiter::Waiter;
 use crate::base::{Mac, Tech, Time};
 use crate::directory::Directory;
+use crate::family;
 use crate::model::site::{Ami, ReloadMode, Site};
 use crate::plan::agenda::Agenda;
 use crate::plan::generation::{Generation, LinePart, PhonePart};
 use crate::plan::intents::Intents;
-use crate::family;
 use crate::plan::observed::{Observed, Visible};
 use crate::plan::offer::{Moved, Offer, Passage, changes, offer};
 use crate::plan::reconcile::Pace;
@@ -48,6 +48,8 @@ pub struct Outlets {
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
     pub orders: mpsc::Sender<Order>,
+    /// NOTIFYs that we send ourselves.
+    pub notify: mpsc::Sender<OwnNotify>,
     /// What the DHCP service is to do.
     pub dhcp: watch::Sender<Option<Arc<dhcp::Wanted>>>,
     /// The files to export, whenever they change.

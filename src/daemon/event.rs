@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::base::{Digest, Mac, Tech, Time};
 use crate::family::Role;
 use crate::plan::boot::Exchange;
-use crate::plan::observed::{Notified, PeerFacts};
+use crate::plan::observed::{DeviceState, Notified, PeerFacts};
 
 /// One fact, on its way to the core.
 #[derive(Clone, Debug)]
@@ -23,6 +23,28 @@ pub enum Event {
     Ami(AmiNews),
     /// Messages of DHCP exchanges.
     Dhcp(Vec<Exchange>),
+    /// What came of a NOTIFY of our own.
+    Answered {
+        /// The phone.
+        mac: Mac,
+        /// What it said.
+        result: Notified,
+    },
+}
+
+/// A NOTIFY that we send ourselves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnNotify {
+    /// The phone.
+    pub mac: Mac,
+    /// Where it is.
+    pub to: SocketAddr,
+    /// The name of a line that it now runs: it answers 404 to any other (phones.md §2.11).
+    pub user: String,
+    /// The server's address as in its files.
+    pub host: String,
+    /// The Event header, as `check-sync`.
+    pub event: String,
 }
 
 /// One finished (or refused) request for a file.
@@ -127,6 +149,24 @@ pub enum AmiNews {
         /// What came of it.
         result: Notified,
     },
+    /// The answer to [`Order::Notify`] with an [`OwnNotify`]: no peer of the phone has a channel, it may be
+    /// sent now.
+    Free(OwnNotify),
+    /// The states of the devices of all followed peers, after a connect and whatever was missed: others
+    /// are not known. Not told where the AMI account may not ask for them.
+    Devices(Vec<(String, DeviceState)>),
+    /// The state of the device of a followed peer changed.
+    Device {
+        /// The peer.
+        peer: String,
+        /// Its state now.
+        state: DeviceState,
+    },
+    /// A channel of a followed peer ended.
+    HungUp {
+        /// The peer.
+        peer: String,
+    },
     /// When Asterisk started (seconds since 1970), told after every connect.
     Started(u64),
 }
@@ -157,5 +197,7 @@ pub enum Order {
         lines: Vec<String>,
         /// The Event header, as `check-sync`.
         event: String,
+        /// Sent by ourselves: Asterisk is only asked whether the phone is in a call.
+        own: Option<OwnNotify>,
     },
 }

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use tracing::{info, warn};
 
 use super::core::{Core, Session};
-use super::event::{AmiNews, Event, Outcome, Transfer};
+use super::event::{AmiNews, Event, Outcome, OwnNotify, Transfer};
 use crate::base::{Digest, Mac, Time};
 use crate::plan::boot::Exchange;
 use crate::plan::intents::{Hold, HoldWhy};
-use crate::plan::observed::{Got, Notified};
+use crate::plan::observed::{Got, Notified, refusal};
+use crate::plan::reconcile::Via;
 
 impl Core {
     /// Takes an event in.
@@ -20,6 +21,7 @@ impl Core {
             Event::Disk | Event::Rescan => {}
             Event::Transfers(all) => self.transfers(all, now),
             Event::Ami(news) => self.ami(news, now),
+            Event::Answered { mac, result } => self.answered(mac, result, now),
             Event::Dhcp(all) => all.iter().for_each(|e| self.exchange(e, now)),
         }
     }
@@ -117,9 +119,25 @@ impl Core {
                 warn!(%error, "Asterisk did not reload");
                 self.loaded.error = Some(error);
             }
-            AmiNews::Notified { mac, result } => {
-                self.note_notified(mac, &result, now);
-                self.notified(mac, result);
+            AmiNews::Notified { mac, result } => self.answered(mac, result, now),
+            AmiNews::Free(own) => {
+                let mac = own.mac;
+                if let Err(error) = self.out.notify.try_send(own) {
+                    let why = format!("no NOTIFY of our own can be sent: {error}");
+                    self.answered(mac, Notified::Failed(why), now);
+                }
+            }
+            AmiNews::Devices(all) => {
+                self.stirred.extend(self.owners.values());
+                self.observed.devices(all, now);
+            }
+            AmiNews::Device { peer, state } => {
+                self.stirred.extend(self.owners.get(&peer));
+                self.observed.device(&peer, state, now);
+            }
+            AmiNews::HungUp { peer } => {
+                self.stirred.extend(self.owners.get(&peer));
+                self.observed.hung_up(&peer, now);
             }
         }
     }
@@ -156,13 +174,32 @@ impl Core {
         self.stirred.extend(self.owners.values());
     }
 
+    /// The NOTIFY that we send ourselves.
+    pub(super) fn own(&self, mac: Mac, event: &str, via: Via) -> Option<OwnNotify> {
+        let Via::Direct { to, user } = via else { return None };
+        let host = self.decided.server_address.map(|host| host.to_string()).unwrap_or_default();
+        Some(OwnNotify { mac, to, user, host, event: event.to_owned() })
+    }
+
+    fn answered(&mut self, mac: Mac, result: Notified, now: Time) {
+        self.note_notified(mac, &result, now);
+        self.notified(mac, result);
+    }
+
     fn notified(&mut self, mac: Mac, result: Notified) {
         match &result {
+            Notified::Answered(code) if result.is_sent() => {
+                info!(phone = %mac, code, "told to look by our own NOTIFY");
+            }
+            Notified::Answered(code) => {
+                warn!(phone = %mac, why = refusal(*code), "refused our own NOTIFY");
+            }
+            Notified::Silent => info!(phone = %mac, "did not answer our own NOTIFY"),
             Notified::Sent => info!(phone = %mac, "told to look"),
             Notified::InCall => info!(phone = %mac, "in a call: told later"),
             other => warn!(phone = %mac, result = ?other, "could not be told"),
         }
-        if self.site.tftp.listen.is_none() && result == Notified::Sent {
+        if self.site.tftp.listen.is_none() && result.is_sent() {
             let wanted = self.offer.phones.get(&mac).and_then(|p| p.chosen(false)).map(|v| v.token);
             self.observed.phones.entry(mac).or_default().assumed = wanted;
         }

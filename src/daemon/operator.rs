@@ -70,7 +70,9 @@ impl Core {
         match diff.change {
             Change::Added => "at its next boot".into(),
             Change::Removed => "keeps what it has, and gets no files any more".into(),
-            Change::Changed if hold.is_some() => "not: it was taken back; handset push lets it".into(),
+            Change::Changed if hold.is_some() => {
+                "not: it was taken back; handset push lets it".into()
+            }
             Change::Changed if !self.is_staged(diff, built) => {
                 "when Asterisk has loaded its credentials".into()
             }

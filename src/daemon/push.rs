@@ -72,15 +72,15 @@ impl Core {
         self.scanned = now;
         let mut pace = self.pace;
         let pacing = &self.site.pacing;
-        let actions =
-            reconcile(&self.agenda, &self.offer, &self.observed, pacing, &mut pace, now);
+        let actions = reconcile(&self.agenda, &self.offer, &self.observed, pacing, &mut pace, now);
         self.pace = pace;
-        for Action::Notify { mac, about, peer, lines, event } in actions {
+        for Action::Notify { mac, about, peer, lines, event, via } in actions {
             debug!(phone = %mac, peer, "telling it to look");
             self.observed.ordered(mac, about, now);
             self.stirred.insert(mac);
             self.dirty.insert(mac);
-            if !self.order(Order::Notify { mac, peer, lines, event }) {
+            let own = self.own(mac, &event, via);
+            if !self.order(Order::Notify { mac, peer, lines, event, own }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
             }
         }
@@ -103,7 +103,12 @@ impl Core {
             return Some(stand);
         }
         let newest = self.offer.newest.phones.get(&mac)?;
-        let (state, detail) = match self.intents.holds(newest).map(|hold| &hold.why) {
+        let hold = self.intents.holds(newest).map(|hold| &hold.why);
+        let wanted = match hold {
+            None => self.offer.wanted(newest, self.observed.phones.get(&mac)),
+            Some(_) => stand.wanted,
+        };
+        let (state, detail) = match hold {
             Some(HoldWhy::Lost(why)) => {
                 (State::Failed, format!("it has its last good files again: {why}"))
             }
@@ -119,7 +124,7 @@ impl Core {
             ),
             None => (State::Pending, self.rollouts.in_words()),
         };
-        Some(Standing { state, detail, ..stand })
+        Some(Standing { state, detail, wanted, ..stand })
     }
 
     /// Ends the wish about a phone that is fulfilled, and one that was tried long enough.

@@ -182,7 +182,8 @@ impl Core {
     pub(super) fn put_back(&mut self, parts: &BTreeMap<Mac, Arc<PhonePart>>) {
         let mut phones = self.offer.phones.clone();
         for (mac, part) in parts {
-            if let Some(slot) = phones.get_mut(mac).filter(|now| now.credentials == part.credentials)
+            if let Some(slot) =
+                phones.get_mut(mac).filter(|now| now.credentials == part.credentials)
             {
                 *slot = part.clone();
             }
@@ -201,7 +202,8 @@ impl Core {
             .iter()
             .flat_map(|change| &change.keys)
             .map(|key| {
-                let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
+                let text =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
                 format!("{} {} → {}", key.key, text(&key.old), text(&key.new))
             })
             .collect();

@@ -17,14 +17,14 @@ use tracing::{debug, error, info, warn};
 use super::catalog::{Served, Shelf};
 use super::control::Call;
 use super::core::{Core, Outlets};
-use super::event::Event;
+use super::event::{Event, OwnNotify};
 use super::look::Source;
 use super::looker::Looker;
 use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
-use super::{ami, control, dhcp, export, http, journal, source, systemd, tftp, trim};
+use super::{ami, control, dhcp, export, http, journal, notify, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
 use crate::directory::Directory;
 use crate::family::library;
@@ -125,11 +125,14 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let known = previous > 0;
     tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
 
+    let (notify_in, notices) = mpsc::channel(256);
+    let notify_service = serve_notices(&site, &tasks, notices, events_in.clone(), &stop).await;
     let (orders, _) = mpsc::channel(1);
     let outlets = Outlets {
         served: served_in,
         directory: directory_in,
         orders,
+        notify: notify_in,
         dhcp: dhcp_in,
         export: export_in,
     };
@@ -150,6 +153,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
         () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
         () = tasks_of(address_service, &stop) => Err(Failure::Task("DHCP")),
+        () = tasks_of(notify_service, &stop) => Err(Failure::Task("NOTIFY")),
     };
     systemd::stopping();
     stop.cancel();
@@ -219,6 +223,23 @@ fn serve_addresses(
     let handle = running.as_ref().map(|running| running.handle.clone());
     tasks.spawn(dhcp::snippet::follow(wanted, handle.clone(), stop.clone()));
     Ok((handle, running.map(|running| tasks.spawn(dhcp::serve(running, stop.clone())))))
+}
+
+/// Starts what sends NOTIFYs of our own. Without a socket for it, everything else goes on.
+async fn serve_notices(
+    site: &Site,
+    tasks: &TaskTracker,
+    orders: mpsc::Receiver<OwnNotify>,
+    report: mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    match notify::bind(site.notify_from).await {
+        Ok(socket) => Some(tasks.spawn(notify::serve(socket, orders, report, stop.clone()))),
+        Err(error) => {
+            error!(%error, notify_from = %site.notify_from, "no NOTIFYs of our own can be sent");
+            None
+        }
+    }
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.

@@ -258,7 +258,9 @@ impl Store {
     /// Whether a generation can be brought back: it is kept, or what replaced it is.
     pub fn reaches(&self, generation: u64) -> bool {
         let oldest = self.kept.first().map(|kept| kept.id);
-        oldest.is_some_and(|oldest| (oldest.saturating_sub(1)..=self.saved.newest.id).contains(&generation))
+        oldest.is_some_and(|oldest| {
+            (oldest.saturating_sub(1)..=self.saved.newest.id).contains(&generation)
+        })
     }
 
     /// The newest of a phone's kept parts that fits, of those before the newest generation.

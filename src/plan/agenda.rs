@@ -58,7 +58,8 @@ impl Agenda {
 
     /// The phones that time alone has changed.
     pub fn woken(&mut self, now: Time) -> Vec<Mac> {
-        let later = self.wake.split_off(&(now.after(std::time::Duration::from_millis(1)), Mac::LEAST));
+        let later =
+            self.wake.split_off(&(now.after(std::time::Duration::from_millis(1)), Mac::LEAST));
         let woken = std::mem::replace(&mut self.wake, later);
         woken.into_iter().map(|(_, mac)| mac).collect()
     }

@@ -10,6 +10,7 @@ use super::ladder::Climb;
 use super::offer::Offer;
 use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
+pub use crate::wire::ami::device::DeviceState;
 pub use crate::wire::ami::peer::{PeerFacts, Visible};
 
 /// What came of a NOTIFY.
@@ -26,6 +27,32 @@ pub enum Notified {
     NoAddress,
     /// Not sent: no session, no permission, or another answer, with the text.
     Failed(String),
+    /// Our own NOTIFY: the phone's final answer. 200 to 299: it took it.
+    Answered(u16),
+    /// Our own NOTIFY: no final answer in time.
+    Silent,
+}
+
+impl Notified {
+    /// Whether the phone was told, as far as is known: handed to Asterisk, or the phone said yes.
+    pub fn is_sent(&self) -> bool {
+        matches!(self, Notified::Sent | Notified::Answered(200..=299))
+    }
+}
+
+/// What a phone means by the final answer with which it refuses a NOTIFY.
+pub fn refusal(code: u16) -> String {
+    let why = match code {
+        401 | 407 => "it wants a password for it",
+        403 => "it takes none from this address",
+        404 => "it has no line of that name",
+        400 | 481 => "it wants a subscription, or the request displeased it",
+        489 => "it does not know the event",
+        405 | 501 => "it knows no NOTIFY",
+        408 | 480 | 486 => "it cannot now",
+        _ => "it does not say why",
+    };
+    format!("{code}, {why}")
 }
 
 /// Everything that is known.
@@ -52,6 +79,9 @@ pub struct Seen {
     pub doubtful: Option<Fetch>,
     /// Where it registered from when something was last proved.
     pub address: Option<IpAddr>,
+    /// The contact of a line of it then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<SocketAddr>,
     /// What it is proved to run: the sync token.
     pub running: Option<Stamped>,
     /// The sync token that it was last given on asking (`syncinfo.xml`).
@@ -114,6 +144,11 @@ pub struct PeerSeen {
     pub heard: Time,
     /// The last REGISTER that is proved.
     pub registered: Option<Time>,
+    /// Whether it is in a call, as last told, and since when; none where the AMI account hears
+    /// nothing of calls. A hint: the channels are looked at before each NOTIFY.
+    pub device: Option<(DeviceState, Time)>,
+    /// When a call of it ended last, as far as that was heard.
+    pub freed: Option<Time>,
 }
 
 /// A body that was fetched.
@@ -273,6 +308,34 @@ impl Observed {
         all.into_iter().for_each(|facts| self.told_about(facts, now));
     }
 
+    /// The state of a peer's device, as Asterisk told it.
+    pub fn device(&mut self, peer: &str, state: DeviceState, now: Time) {
+        let seen = self.peers.entry(peer.to_owned()).or_default();
+        let before = seen.device.map(|(state, _)| state);
+        if before.is_some_and(DeviceState::in_call) && !state.in_call() {
+            seen.freed = Some(now);
+        }
+        if before != Some(state) {
+            seen.device = Some((state, now));
+        }
+    }
+
+    /// The states of all devices that are followed: of others nothing is known.
+    pub fn devices(&mut self, all: Vec<(String, DeviceState)>, now: Time) {
+        let known: std::collections::BTreeMap<String, DeviceState> = all.into_iter().collect();
+        for (name, seen) in &mut self.peers {
+            if !known.contains_key(name) {
+                seen.device = None;
+            }
+        }
+        known.into_iter().for_each(|(peer, state)| self.device(&peer, state, now));
+    }
+
+    /// A channel of a peer ended: it may be idle now.
+    pub fn hung_up(&mut self, peer: &str, now: Time) {
+        self.peers.entry(peer.to_owned()).or_default().freed = Some(now);
+    }
+
     /// Nothing is known about registrations any more: the session is down.
     pub fn unlisted(&mut self) {
         self.peers.clear();
@@ -290,9 +353,9 @@ impl Observed {
     pub fn notified(&mut self, mac: Mac, result: Notified) {
         if let Some(told) = self.phones.get_mut(&mac).and_then(|seen| seen.told.as_mut()) {
             match result {
-                Notified::Sent => (told.sent, told.unsent) = (told.sent + 1, 0),
-                Notified::NoAddress | Notified::Failed(_) => told.unsent += 1,
+                _ if result.is_sent() => (told.sent, told.unsent) = (told.sent + 1, 0),
                 Notified::Ordered | Notified::InCall => {}
+                _ => told.unsent += 1,
             }
             told.result = result;
         }
@@ -310,6 +373,7 @@ impl Observed {
         now: Time,
     ) -> Option<Digest> {
         let part = offer.phones.get(&mac)?;
+        let contact = part.peers().next().and_then(|peer| self.contact(peer));
         let contacts: Option<Vec<IpAddr>> =
             part.peers().map(|peer| self.contact(peer).map(|a| a.ip().to_canonical())).collect();
         let contacts = contacts?;
@@ -332,7 +396,7 @@ impl Observed {
             _ => None,
         };
         seen.running = Some(Stamped { token: proved?, at: now });
-        seen.address = contacts.first().copied();
+        (seen.address, seen.contact) = (contacts.first().copied(), contact);
         proved
     }
 

@@ -1,11 +1,27 @@
 //! What to do now. Run again with nothing new, it asks for nothing new.
 
+use std::net::SocketAddr;
+
 use super::agenda::Agenda;
 use super::observed::Observed;
 use super::offer::Offer;
-use super::standing::Standing;
+use super::standing::{Standing, direct, stranded};
 use crate::base::{Digest, Mac, Time};
 use crate::model::site::Pacing;
+
+/// Who tells a phone to look.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Asterisk, to the contact of the peer.
+    Asterisk,
+    /// We do, with a NOTIFY of our own, once Asterisk says that the phone is in no call.
+    Direct {
+        /// Where the phone is.
+        to: SocketAddr,
+        /// The name of a line that it runs.
+        user: String,
+    },
+}
 
 /// One thing to do. Carrying it out twice does no harm.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +38,8 @@ pub enum Action {
         lines: Vec<String>,
         /// The Event header.
         event: String,
+        /// Who sends it.
+        via: Via,
     },
 }
 
@@ -52,7 +70,7 @@ pub fn reconcile(
         if stand.slow && now.since(pace.asked) < pacing.unknown {
             break;
         }
-        let Some(action) = notify(offer, observed, mac, stand) else { continue };
+        let Some(action) = notify(offer, observed, pacing, mac, stand) else { continue };
         actions.push(action);
         pace.told = now;
         if stand.slow {
@@ -76,16 +94,41 @@ fn allowed(rate: f64, last: Time, now: Time) -> usize {
     whole
 }
 
-fn notify(offer: &Offer, observed: &Observed, mac: Mac, stand: &Standing) -> Option<Action> {
+fn notify(
+    offer: &Offer,
+    observed: &Observed,
+    pacing: &Pacing,
+    mac: Mac,
+    stand: &Standing,
+) -> Option<Action> {
     let part = offer.phones.get(&mac)?;
-    let peer = part.peers().find(|peer| observed.contact(peer).is_some())?;
+    let mut peers = part.peers();
+    let first = part.peers().next()?;
+    let peer = peers.find(|peer| observed.contact(peer).is_some()).unwrap_or(first);
     Some(Action::Notify {
         mac,
         about: stand.about?,
         peer: peer.to_owned(),
         lines: part.peers().map(str::to_owned).collect(),
         event: part.event.to_string(),
+        via: via(observed, pacing, mac, peer, stand),
     })
+}
+
+/// Who tells it. What has a contact registered by the name that its phone runs; one that is nowhere
+/// registered is told where it was.
+fn via(observed: &Observed, pacing: &Pacing, mac: Mac, peer: &str, stand: &Standing) -> Via {
+    let seen = observed.phones.get(&mac);
+    let told = seen.and_then(|seen| seen.told.as_ref());
+    let told = told.filter(|told| Some(told.token) == stand.about);
+    let facts = observed.peers.get(peer).map(|seen| &seen.facts);
+    let to = facts.and_then(|facts| facts.address).filter(|to| to.port() != 0);
+    let status = facts.map_or("", |facts| &facts.status);
+    let to = match to {
+        Some(to) => Some(to).filter(|_| direct(told, status, pacing.direct)),
+        None => seen.zip(stand.wanted).and_then(|(seen, wanted)| stranded(seen, wanted)),
+    };
+    to.map_or(Via::Asterisk, |to| Via::Direct { to, user: peer.to_owned() })
 }
 
 /// Whether the wish that a phone be told, of `asked`, is fulfilled: the phone runs what it shall, and

@@ -1,17 +1,18 @@
 //! Where a phone stands between what it runs and what it shall run. One function for `status` and
 //! for the reconciler, so that they cannot disagree.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::generation::PhonePart;
 use super::intents::Intents;
-use super::observed::{Notified, Observed, Seen, Told};
+use super::observed::{Notified, Observed, Seen, Told, refusal};
 use super::offer::Offer;
 use crate::base::{Digest, Time};
 use crate::family::{Artifact, Role};
-use crate::model::site::{Pacing, PushMode};
+use crate::model::site::{DirectMode, Pacing, PushMode};
 
 /// Where a phone stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -81,6 +82,10 @@ pub enum Proof {
 
 /// While a phone is in a call, look again so often.
 const CALL_RECHECK: Duration = Duration::from_secs(5);
+/// While a phone is in a call by the state of its device, its channels are asked for so often.
+const CALL_ASKED: Duration = Duration::from_secs(60);
+/// From the end of a call to the next look.
+const CALL_ENDS: Duration = Duration::from_millis(300);
 /// After Asterisk could not send, try again after this, doubled each time up to `SEND_RETRY`.
 const SEND_FIRST: Duration = Duration::from_secs(1);
 const SEND_RETRY: Duration = Duration::from_secs(15);
@@ -121,7 +126,7 @@ pub fn standing(
         }
         _ => {
             let current = proof == Proof::Runs;
-            tell(&Look { part, seen, observed, rules, asked, about, current }, now)
+            tell(&Look { part, seen, observed, rules, asked, wanted, about, current }, now)
         }
     };
     Standing { wanted: Some(wanted), about: Some(about), proof, ..found }
@@ -188,6 +193,7 @@ struct Look<'a> {
     observed: &'a Observed,
     rules: &'a Rules<'a>,
     asked: Option<Time>,
+    wanted: Digest,
     about: Digest,
     current: bool,
 }
@@ -198,7 +204,9 @@ fn tell(look: &Look<'_>, now: Time) -> Standing {
     let state = if known { State::Pending } else { State::Unknown };
     let idle =
         |detail: &str| stand(if look.current { State::Current } else { state }, detail, None);
-    if !look.part.peers().any(|peer| look.observed.contact(peer).is_some()) {
+    let lost = stranded(look.seen, look.wanted)
+        .filter(|_| look.rules.pacing.direct == DirectMode::Unreachable);
+    if lost.is_none() && !look.part.peers().any(|peer| look.observed.contact(peer).is_some()) {
         return idle("not registered: it fetches its files when it boots");
     }
     if look.rules.mode == PushMode::Manual && look.asked.is_none() {
@@ -207,19 +215,46 @@ fn tell(look: &Look<'_>, now: Time) -> Standing {
     let fresh = |told: &&Told| told.token == look.about && look.asked.is_none_or(|a| told.at >= a);
     let Some(told) = look.seen.told.as_ref().filter(fresh) else {
         let what = if known { "to be told" } else { "what it runs is not known; it will be asked" };
-        return Standing { slow: !known && look.asked.is_none(), ..stand(state, what, Some(now)) };
+        let slow = !known && look.asked.is_none();
+        return defer(look, Standing { slow, ..stand(state, what, Some(now)) }, now);
     };
-    after(told, state, look.rules.pacing)
+    defer(look, after(look, told, state), now)
+}
+
+/// A call that Asterisk told of defers what is due, until its end is told. That may be missed, and
+/// chan_sip's counters stick at times: now and then it is asked which channels there really are.
+fn defer(look: &Look<'_>, found: Standing, now: Time) -> Standing {
+    let Some(due) = found.due.filter(|due| *due <= now) else { return found };
+    let devices = look.part.peers().filter_map(|peer| look.observed.peers.get(peer)?.device);
+    let busy = devices.filter(|(state, _)| state.in_call()).max_by_key(|(_, since)| *since);
+    let Some((state, since)) = busy else { return found };
+    let asked = look.seen.told.as_ref().filter(|told| told.result == Notified::InCall);
+    let since = asked.map_or(since, |told| told.at.max(since));
+    let detail = format!("{}: it is told when it is idle", state.text());
+    let due = Some(due.max(since.after(CALL_ASKED)));
+    Standing { state: State::InCall, detail, due, ..found }
+}
+
+/// When a phone that was in a call is asked for again: soon after a call of it ended.
+fn after_call(look: &Look<'_>, told: &Told) -> Time {
+    let freed = look.part.peers().filter_map(|peer| look.observed.peers.get(peer)?.freed).max();
+    match freed {
+        Some(freed) if freed > told.at => freed.after(CALL_ENDS),
+        // The end of a call is told of before its channel is gone.
+        Some(freed) if told.at.since(freed) < CALL_RECHECK => told.at.after(CALL_ENDS),
+        _ => told.at.after(CALL_RECHECK),
+    }
 }
 
 /// It was told: what came of it, and when to try again.
-fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
+fn after(look: &Look<'_>, told: &Told, state: State) -> Standing {
+    let pacing = look.rules.pacing;
     match &told.result {
         Notified::Ordered => stand(State::Pushing, "told", Some(told.at.after(pacing.retry))),
         Notified::InCall => stand(
             State::InCall,
             "in a call: it is told when it is idle",
-            Some(told.at.after(CALL_RECHECK)),
+            Some(after_call(look, told)),
         ),
         Notified::NoAddress => {
             let text = "Asterisk cannot send to it: it is registered, and not reachable";
@@ -230,7 +265,7 @@ fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
             let state = if told.unsent < UNSENT { state } else { State::Failed };
             stand(state, format!("Asterisk did not send: {why}"), Some(unsent(told)))
         }
-        Notified::Sent => {
+        Notified::Sent | Notified::Answered(200..=299) => {
             let wait = pacing
                 .retry
                 .saturating_mul(1 << told.sent.saturating_sub(1).min(16))
@@ -246,7 +281,53 @@ fn after(told: &Told, state: State, pacing: &Pacing) -> Standing {
                 )
             }
         }
+        Notified::Answered(code) => {
+            let text = format!("it refused handset's own NOTIFY: {}", refusal(*code));
+            stand(State::Failed, text, Some(unreached(told, pacing)))
+        }
+        Notified::Silent => {
+            let text = "neither Asterisk nor handset gets an answer from it; it is registered";
+            let due =
+                if reached(look) { told.at.after(SEND_RETRY) } else { unreached(told, pacing) };
+            stand(state, text, Some(due))
+        }
     }
+}
+
+/// Whether Asterisk has an answer from it now (chan_sip's word).
+fn reached(look: &Look<'_>) -> bool {
+    let mut peers = look.part.peers().filter_map(|peer| look.observed.peers.get(peer));
+    peers.any(|seen| seen.facts.status.starts_with("OK"))
+}
+
+/// After so many failures in a row, which take [`SEND_FIRST`] to [`SEND_RETRY`] apart some 30 s, a phone is
+/// told by ourselves.
+const UNREACHED: u32 = 5;
+
+/// Where a phone was that fetched something else than it shall run now, and has not registered since: it
+/// is told there.
+pub fn stranded(seen: &Seen, wanted: Digest) -> Option<SocketAddr> {
+    let since = seen.running.map(|run| run.at);
+    let fetched = seen.fetched.filter(|fetched| since.is_some_and(|since| since < fetched.at));
+    seen.contact.filter(|to| fetched.is_some_and(|f| f.token != wanted) && to.port() != 0)
+}
+
+/// Whether the next NOTIFY to `peer` is to be our own: Asterisk has had no address for long, or it was our own
+/// that the phone did not take, and Asterisk does not reach it meanwhile.
+pub fn direct(told: Option<&Told>, status: &str, mode: DirectMode) -> bool {
+    let Some(told) = told.filter(|t| t.unsent >= UNREACHED) else { return false };
+    mode == DirectMode::Unreachable
+        && match told.result {
+            Notified::NoAddress => true,
+            Notified::Silent | Notified::Answered(_) => !status.starts_with("OK"),
+            _ => false,
+        }
+}
+
+/// When a phone that did not take our own NOTIFY is told again.
+fn unreached(told: &Told, pacing: &Pacing) -> Time {
+    let times = told.unsent.saturating_sub(UNREACHED + 1).min(16);
+    told.at.after(pacing.retry.saturating_mul(1 << times).min(pacing.retry_max))
 }
 
 fn unsent(told: &Told) -> Time {

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agenda::Agenda;
 use super::generation::{Generation, LinePart, PhonePart};
 use super::intents::Intents;
 use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
-use super::offer::{Offer, Parts, changes, offer};
+use super::offer::{Offer, Parts, Passage, changes, offer};
 use super::reconcile::{Action, Pace, fulfilled, reconcile};
-use super::standing::{Rules, State, standing};
+use super::standing::{Proof, Rules, Standing, State, standing};
 use crate::base::{Body, Digest, FileName, Key, Mac, Time};
 use crate::family::{Artifact, Audience, Role, Step, Variant};
-use crate::model::site::{Pacing, PushMode};
+use crate::model::site::{DirectMode, Pacing, PushMode};
 
 fn digest(text: &str) -> Digest {
     Key::new([1; 32]).digest("test", [text.as_bytes()])
@@ -104,10 +105,11 @@ impl Desk {
             retry_max: MINUTE * 15,
             proof: MINUTE * 3,
             unknown: Duration::from_secs(30),
+            direct: DirectMode::Unreachable,
         };
         Self {
             now: Time(1_000_000),
-            offer: offer(&generation(&parts, "dial"), None, true),
+            offer: offer(&generation(&parts, "dial"), None, Passage::FREE),
             observed: Observed::default(),
             intents: Intents::default(),
             pacing,
@@ -133,7 +135,8 @@ impl Desk {
         let mut phones = self.offer.newest.phones.clone();
         phones.insert(mac(n), part(n, text, secret));
         let parts: Vec<_> = phones.into_values().collect();
-        self.offer = offer(&generation(&parts, "dial"), Some(&self.offer), loaded);
+        let passage = Passage { loaded, ..Passage::FREE };
+        self.offer = offer(&generation(&parts, "dial"), Some(&self.offer), passage);
         self
     }
 
@@ -177,10 +180,12 @@ impl Desk {
 
     /// The same with another answer of Asterisk's.
     fn told_with(&mut self, result: &Notified) -> Vec<u8> {
-        let rules =
-            Rules { mode: self.mode, pacing: &self.pacing, foreign: self.foreign, since: Time(0) };
-        let actions =
-            reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut self.pace, self.now);
+        let mut agenda = Agenda::default();
+        for part in self.offer.phones.values() {
+            agenda.set(part.mac, Some(self.standing(part)));
+        }
+        let (offer, observed) = (&self.offer, &self.observed);
+        let actions = reconcile(&agenda, offer, observed, &self.pacing, &mut self.pace, self.now);
         let told = actions.into_iter().map(|Action::Notify { mac, about, .. }| {
             self.observed.ordered(mac, about, self.now);
             self.observed.notified(mac, result.clone());
@@ -190,8 +195,19 @@ impl Desk {
     }
 
     fn state(&self, n: u8) -> State {
-        let part = &self.offer.phones[&mac(n)];
-        standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), self.now).state
+        self.standing(&self.offer.phones[&mac(n)]).state
+    }
+
+    fn standing(&self, part: &PhonePart) -> Standing {
+        standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), self.now)
+    }
+
+    /// The phones whose wishes are fulfilled.
+    fn fulfilled(&self) -> Vec<Mac> {
+        let wishes = self.intents.pushes.iter();
+        let done =
+            wishes.filter(|(mac, asked)| fulfilled(&self.offer, &self.observed, **mac, **asked));
+        done.map(|(mac, _)| *mac).collect()
     }
 }
 
@@ -388,20 +404,16 @@ fn manual_means_manual_and_a_wish_is_fulfilled_once() {
     told.extend(desk.wait(Duration::from_secs(1)).told());
     assert_eq!(told, [1, 2]);
     desk.wait(Duration::from_secs(20)).sync(1).sync(2);
-    assert_eq!(
-        fulfilled(&desk.offer, &desk.observed, &desk.intents),
-        [mac(2)],
-        "2 is current and has looked"
-    );
+    assert_eq!(desk.fulfilled(), [mac(2)], "2 is current and has looked");
     desk.boot(1);
-    assert_eq!(fulfilled(&desk.offer, &desk.observed, &desk.intents), [mac(1), mac(2)]);
+    assert_eq!(desk.fulfilled(), [mac(1), mac(2)]);
 }
 
 #[test]
 fn a_new_dial_plan_needs_a_look_and_no_restart() {
     let mut desk = Desk::running(1);
     let parts: Vec<_> = desk.offer.phones.values().cloned().collect();
-    desk.offer = offer(&generation(&parts, "dial 2"), Some(&desk.offer), true);
+    desk.offer = offer(&generation(&parts, "dial 2"), Some(&desk.offer), Passage::FREE);
     assert_eq!(desk.wait(MINUTE).told(), [1]);
     desk.sync(1);
     desk.got(1, Role::Live, "dialplan.xml", digest("dial 2"));
@@ -417,8 +429,37 @@ fn changed_credentials_wait_for_asterisk_and_nothing_else_does() {
     assert_eq!(desk.offer.waiting(), &BTreeSet::from([mac(1)]));
     assert_eq!(desk.wait(MINUTE).told(), [2]);
     let newest = desk.offer.newest.clone();
-    desk.offer = offer(&newest, Some(&desk.offer), true);
+    desk.offer = offer(&newest, Some(&desk.offer), Passage::FREE);
     assert_eq!(desk.wait(MINUTE).told(), [1]);
+}
+
+#[test]
+fn what_no_roll_out_has_come_to_keeps_its_files_and_credentials_go_ahead() {
+    let desk = Desk::running(3);
+    let parts = [part(1, "new", "s"), part(2, "old", "changed"), part(3, "old", "s")];
+    let passage = |released| Passage { loaded: true, released };
+    let held = offer(&generation(&parts, "dial"), Some(&desk.offer), passage(&|_| false));
+    assert_eq!(held.waiting(), &BTreeSet::from([mac(1)]));
+    assert_eq!(held.unloaded(), &BTreeSet::new());
+    let newest = held.newest.clone();
+    let given = offer(&newest, Some(&held), passage(&|phone| *phone == mac(1)));
+    assert_eq!((given.waiting(), &given.phones), (&BTreeSet::new(), &newest.phones));
+}
+
+#[test]
+fn a_phone_that_fetched_and_does_not_register_is_lost_after_its_time() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true).wait(MINUTE).told();
+    let fetched = desk.now;
+    desk.fetch(1);
+    let stand = desk.standing(&desk.offer.phones[&mac(1)]);
+    assert_eq!(
+        (stand.proof, stand.wake),
+        (Proof::Waiting(fetched.after(MINUTE * 3)), Some(fetched.after(MINUTE * 3)))
+    );
+    desk.wait(MINUTE * 3);
+    let stand = desk.standing(&desk.offer.phones[&mac(1)]);
+    assert!(matches!(stand.proof, Proof::Lost(_)) && stand.state == State::Failed);
 }
 
 #[test]
@@ -428,7 +469,7 @@ fn a_new_phone_is_offered_at_once_and_a_removed_one_is_gone() {
     assert!(desk.offer.phones.contains_key(&mac(3)));
     let rest: Vec<_> =
         desk.offer.newest.phones.values().filter(|p| p.mac != mac(2)).cloned().collect();
-    desk.offer = offer(&generation(&rest, "dial"), Some(&desk.offer), false);
+    desk.offer = offer(&generation(&rest, "dial"), Some(&desk.offer), Passage::FREE);
     assert!(!desk.offer.phones.contains_key(&mac(2)));
     assert_eq!(
         desk.offer.owner(&FileName::new(&format!("SIP{}.cnf", mac(2).upper())).unwrap()),
@@ -441,7 +482,7 @@ fn the_export_holds_own_files_and_a_constant_that_equals_no_token() {
     let mut with_token = (*part(1, "text", "s")).clone();
     let token = with_token.variants[0].token.to_string();
     with_token.variants[0].artifacts[1].body = Body::from(format!("SYNC=\"{token}\"").into_bytes());
-    let desk = offer(&generation(&[Arc::new(with_token)], "dial"), None, true);
+    let desk = offer(&generation(&[Arc::new(with_token)], "dial"), None, Passage::FREE);
     let files = desk.files();
     let names: Vec<&str> = files.keys().map(FileName::as_str).collect();
     assert_eq!(names, ["SIP0018B9000001.cnf", "dialplan.xml", "syncinfo.xml"]);
@@ -496,3 +537,5 @@ fn only_parts_that_are_not_the_very_same_have_moved() {
     assert_eq!(changes(&new, &again).len(), 1);
     assert_eq!(changes(&Parts::new(), &new).len(), 2);
 }
+
+mod reach;

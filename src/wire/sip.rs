@@ -1,6 +1,8 @@
 //! The little of SIP (RFC 3261) that a question to a registrar needs: OPTIONS, a REGISTER that changes
 //! nothing, and what comes back. Over UDP, without transactions: who asks repeats and waits.
 
+pub mod notify;
+
 use std::net::SocketAddr;
 
 /// The longest answer that is read, bytes: no datagram is longer.

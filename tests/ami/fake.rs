@@ -92,7 +92,7 @@ impl Talk {
     async fn login(&mut self) {
         let asked = self.asked().await.expect("a login");
         assert_eq!((asked.name.as_str(), asked.value("Secret")), ("Login", SECRET));
-        assert_eq!(asked.value("Events"), "system");
+        assert_eq!(asked.value("Events"), "system,call");
         self.answer(&asked).await;
         self.send("Event: FullyBooted\r\nUptime: 10\r\n\r\n").await;
     }

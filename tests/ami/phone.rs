@@ -55,6 +55,9 @@ impl Phone {
 
     /// Answers any request with 200, but a call, which rings for ever.
     async fn accept(&self, request: &str) {
+        if request.starts_with("ACK") {
+            return;
+        }
         let rings = request.starts_with("INVITE");
         let status = if rings { "180 Ringing" } else { "200 OK" };
         let mut answer = format!("SIP/2.0 {status}\r\n");
@@ -63,6 +66,65 @@ impl Phone {
         }
         answer += "Content-Length: 0\r\n\r\n";
         self.socket.send_to(answer.as_bytes(), self.server).await.expect("sent");
+    }
+
+    /// Answers a call that rings.
+    pub(crate) async fn lift(&self, invite: &str) {
+        let mut answer = "SIP/2.0 200 OK\r\n".to_owned();
+        for name in ["Via", "From", "Call-ID", "CSeq"] {
+            answer += &format!("{name}: {}\r\n", header(invite, name));
+        }
+        answer += &format!("To: {};tag=desk\r\n", header(invite, "To"));
+        self.socket
+            .send_to((answer + &self.offer("sendrecv")).as_bytes(), self.server)
+            .await
+            .expect("sent");
+        self.request("ACK").await;
+    }
+
+    /// Puts the call of an INVITE that was answered on hold, or takes it back.
+    pub(crate) async fn hold(&mut self, invite: &str, on: bool) {
+        self.sequence += 1;
+        let (sequence, me, server) = (self.sequence, self.address(), self.server);
+        let value = |name| header(invite, name);
+        let head = |method: &str| {
+            format!(
+                "{method} sip:{server} SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP {me};branch=z9hG4bKhold{sequence}{method}\r\n\
+                 From: {};tag=desk\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {sequence} {method}\r\n\
+                 Max-Forwards: 70\r\n",
+                value("To"),
+                value("From"),
+                value("Call-ID")
+            )
+        };
+        let offer = self.offer(if on { "sendonly" } else { "sendrecv" });
+        self.socket.send_to((head("INVITE") + &offer).as_bytes(), server).await.expect("sent");
+        loop {
+            let text = self.receive().await;
+            let ours = text.starts_with("SIP/2.0") && header(&text, "CSeq").ends_with("INVITE");
+            assert!(!ours || text.as_bytes()[8] <= b'2', "{text}");
+            if ours && text.starts_with("SIP/2.0 200") {
+                break;
+            }
+        }
+        let ack = head("ACK") + "Content-Length: 0\r\n\r\n";
+        self.socket.send_to(ack.as_bytes(), server).await.expect("sent");
+    }
+
+    /// The rest of a message that offers media, and where we are.
+    fn offer(&self, direction: &str) -> String {
+        let sdp = format!(
+            "v=0\r\no=- 1 {} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio 19 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n",
+            self.sequence + 1
+        );
+        format!(
+            "Contact: <sip:{}@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.user,
+            self.address(),
+            sdp.len()
+        )
     }
 
     /// The next request of a kind; others are answered too.

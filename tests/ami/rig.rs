@@ -57,6 +57,10 @@ impl Rig {
         self.orders.send(order).await.expect("the task has ended");
     }
 
+    pub(crate) async fn follow_all(&self, peers: Vec<String>) {
+        self.order(Order::Follow(peers)).await;
+    }
+
     pub(crate) async fn follow(&self, peers: &[&str]) {
         self.order(Order::Follow(peers.iter().map(|&peer| peer.into()).collect())).await;
     }
@@ -64,7 +68,7 @@ impl Rig {
     pub(crate) async fn notify(&self, peer: &str, event: &str) {
         let (mac, peer) = ("001122334455".parse().expect("a MAC"), peer.to_owned());
         let lines = vec![peer.clone()];
-        self.order(Order::Notify { mac, peer, lines, event: event.into() }).await;
+        self.order(Order::Notify { mac, peer, lines, event: event.into(), own: None }).await;
     }
 
     /// The first news that `pick` wants; what comes before it is dropped.

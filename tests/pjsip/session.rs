@@ -5,7 +5,7 @@ use std::time::Duration;
 use handset::base::Tech;
 use handset::daemon::ami::Timing;
 use handset::daemon::event::{AmiNews, Order};
-use handset::plan::observed::{Notified, PeerFacts};
+use handset::plan::observed::{DeviceState, Notified, PeerFacts};
 use simphone::{Event, State};
 
 use crate::pbx::Pbx;
@@ -256,5 +256,33 @@ async fn with_forced_rport_a_phone_registers_only_with_nat_enable() {
     assert_eq!(rig.notified().await, Notified::Sent);
     let lost = phone.wait_event(mark, Duration::from_secs(3), notify).await;
     assert!(lost.is_err(), "the contact's port is not the one that the phone listens on");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_seen_to_talk_and_to_be_idle() {
+    let pbx = Pbx::start();
+    let mut rig = Rig::start(account(pbx.ami, "companion", "lab-companion", true), quick());
+    rig.follow(&["201"]).await;
+    let listed = |news: &AmiNews| match news {
+        AmiNews::Devices(all) => Some(all.clone()),
+        _ => None,
+    };
+    let all = rig.until("the states of all devices", listed).await;
+    assert!(all.iter().all(|(peer, state)| peer == "201" && !state.in_call()), "{all:?}");
+    let desk = Desk::new(pbx.sip, "nat_enable: 1\n").await;
+    let phone = desk.registered().await;
+    let facts = facts_of(&mut rig, "201", |facts| facts.rtt.is_some()).await;
+    assert!(facts.rtt.is_some_and(|rtt| rtt < 1000), "{facts:?}");
+    phone.call("600").await.unwrap();
+    let state = |wanted: DeviceState| {
+        move |news: &AmiNews| match news {
+            AmiNews::Device { peer, state } if peer == "201" && *state == wanted => Some(()),
+            _ => None,
+        }
+    };
+    rig.until("a call", state(DeviceState::InUse)).await;
+    phone.hang_up().await;
+    rig.until("its end", state(DeviceState::Idle)).await;
     rig.stop().await;
 }

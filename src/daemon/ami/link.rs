@@ -88,7 +88,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Login<'_, R, W> {
         let version = self.banner().await?;
         let login = Action::new("Login", "login")
             .with("Username", &settings.username)
-            .with("Events", "system");
+            .with("Events", "system,call");
         let secret = settings.secret.reveal();
         let login = if settings.md5 {
             let key = login_key(&self.challenge().await?, secret);

@@ -29,13 +29,20 @@ impl News {
     /// Adds one. Never lost: answers, and whether there is a session. A new list of peers
     /// replaces one that is still waiting, and repeated bad news is told once.
     pub(super) fn push(&mut self, news: AmiNews) {
-        let healed_by_list = matches!(news, AmiNews::Peer(_) | AmiNews::Registered { .. });
+        let healed_by_list = matches!(
+            news,
+            AmiNews::Peer(_)
+                | AmiNews::Registered { .. }
+                | AmiNews::Device { .. }
+                | AmiNews::HungUp { .. }
+        );
         if healed_by_list && !self.has_room() {
             self.left_out = true;
             return;
         }
         match &news {
             AmiNews::Peers(_) => self.queue.retain(|old| !matches!(old, AmiNews::Peers(_))),
+            AmiNews::Devices(_) => self.queue.retain(|old| !matches!(old, AmiNews::Devices(_))),
             AmiNews::Down { .. } if matches!(self.queue.back(), Some(AmiNews::Down { .. })) => {
                 self.queue.pop_back();
             }

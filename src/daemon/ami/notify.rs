@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::Mac;
+use crate::daemon::event::OwnNotify;
 use crate::wire::ami::Frame;
 use crate::wire::ami::peer;
 
@@ -19,6 +20,8 @@ pub(super) struct Notify {
     pub peer: String,
     pub lines: Vec<String>,
     pub event: String,
+    /// Sent by ourselves.
+    pub own: Option<OwnNotify>,
 }
 
 #[derive(Default)]

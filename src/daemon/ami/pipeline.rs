@@ -40,6 +40,8 @@ pub(super) enum Ask {
         why: Why,
     },
     Channels,
+    /// The states of all devices.
+    Devices,
     Reload(Tech),
     Notify {
         mac: Mac,
@@ -69,6 +71,7 @@ impl Ask {
             Ask::Peers => action("SIPpeers"),
             Ask::Peer { name, .. } => action("SIPshowpeer").with("Peer", name),
             Ask::Channels => action("CoreShowChannels"),
+            Ask::Devices => action("DeviceStateList"),
             Ask::Endpoints => action("PJSIPShowEndpoints"),
             Ask::Contacts => action("PJSIPShowRegistrationInboundContactStatuses"),
             Ask::Endpoint { name, .. } => action("PJSIPShowEndpoint").with("Endpoint", name),
@@ -84,8 +87,8 @@ impl Ask {
     }
 
     fn is_list(&self) -> bool {
-        use Ask::{Channels, Contacts, Endpoint, Endpoints, Peers};
-        matches!(self, Peers | Channels | Endpoints | Contacts | Endpoint { .. })
+        use Ask::{Channels, Contacts, Devices, Endpoint, Endpoints, Peers};
+        matches!(self, Peers | Channels | Devices | Endpoints | Contacts | Endpoint { .. })
     }
 }
 

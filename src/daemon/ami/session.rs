@@ -7,11 +7,12 @@ use bytes::{Bytes, BytesMut};
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
+use self::devices::Devices;
 use self::endpoints::unlisted;
 use self::reload::Reloading;
 use super::endpoints::Endpoints;
 use super::news::News;
-use super::notify::{Notifies, Notify};
+use super::notify::Notifies;
 use super::pipeline::{Ask, Pipeline, Reply, Why, explain, is_unknown};
 use super::relist::{Details, Known, Relist, Techs};
 use super::{Lost, Timing};
@@ -22,7 +23,9 @@ use crate::wire::ami::message::{chars, core_startup, is_sip_reload};
 use crate::wire::ami::peer::{self, Change};
 use crate::wire::ami::{Action, Decoder, Frame, Item, TooLarge, pjsip};
 
+mod devices;
 mod endpoints;
+mod notices;
 mod reload;
 
 /// More peers than this are not followed.
@@ -69,6 +72,7 @@ pub(super) struct Session {
     absent: BTreeMap<Tech, String>,
     probe_at: Instant,
     endpoints: Endpoints,
+    devices: Devices,
     reloading: Reloading,
     /// All peers of the last list; none while that is out of date.
     known: Option<Known>,
@@ -103,6 +107,7 @@ impl Session {
             absent: BTreeMap::new(),
             probe_at: Instant::now(),
             endpoints: Endpoints::default(),
+            devices: Devices::default(),
             reloading: Reloading::default(),
             known: None,
             relist: None,
@@ -129,6 +134,7 @@ impl Session {
         (self.known, self.relist, self.second_look) = (None, None, false);
         self.absent.clear();
         self.endpoints.forget();
+        self.devices.forget();
         self.due.clear();
         self.due_at = None;
         self.out.clear();
@@ -161,8 +167,8 @@ impl Session {
             Order::Relist => self.next_list = now,
             Order::Reload if self.is_up() => self.reload(),
             Order::Reload => self.news.push(AmiNews::ReloadAnswered(Err("no AMI session".into()))),
-            Order::Notify { mac, peer, lines, event } => {
-                self.take_notify(Notify { mac, peer, lines, event });
+            Order::Notify { mac, peer, lines, event, own } => {
+                self.take_notify(notices::Notify { mac, peer, lines, event, own });
             }
         }
     }
@@ -171,6 +177,7 @@ impl Session {
         let follow: BTreeSet<String> = peers.into_iter().take(FOLLOW_MAX).collect();
         if !follow.is_subset(&self.follow) {
             self.next_list = now;
+            self.devices.missing();
         }
         self.follow = follow;
     }
@@ -180,15 +187,6 @@ impl Session {
             self.next_list = now;
         }
         self.techs = techs;
-    }
-
-    fn take_notify(&mut self, notify: Notify) {
-        if !self.is_up() {
-            return self.notified(notify.mac, Notified::Failed("no AMI session".into()));
-        }
-        if let Err(notify) = self.notifies.push(notify) {
-            self.notified(notify.mac, Notified::Failed("too many NOTIFYs wait".into()));
-        }
     }
 
     fn is_up(&self) -> bool {
@@ -226,6 +224,7 @@ impl Session {
         self.pipeline.check(&self.timing, now)?;
         if self.news.must_relist() {
             self.next_list = now;
+            self.devices.missing();
         }
         if self.next_list <= now && self.relist.is_none() {
             self.list(now);
@@ -311,6 +310,8 @@ impl Session {
         } else if let Some((name, change)) = pjsip::status(frame) {
             let registered = self.endpoints.event(&chars(&name), change, now);
             self.peer_event(Tech::Pjsip, name, registered, now);
+        } else {
+            self.device_event(frame);
         }
         Ok(())
     }
@@ -346,6 +347,7 @@ impl Session {
         match (ask, reply) {
             (Ask::Peers, reply) => return self.peers_reply(reply, frame, now),
             (Ask::Channels, reply) => self.channels_reply(reply, frame, now),
+            (Ask::Devices, reply) => self.devices_reply(&reply, frame),
             (Ask::Endpoints, reply) => return self.endpoints_reply(reply, frame, now),
             (Ask::Contacts, reply) => self.contacts_reply(&reply, frame, now),
             (Ask::Peer { name, listed }, reply) => {
@@ -382,7 +384,10 @@ impl Session {
 
     fn finish_list(&mut self, now: Instant) {
         match self.relist.take_if(|relist| relist.is_complete()).map(Relist::rows) {
-            Some(Some(rows)) => self.news.push(AmiNews::Peers(rows)),
+            Some(Some(rows)) => {
+                self.news.push(AmiNews::Peers(rows));
+                self.ask_devices();
+            }
             Some(None) => self.next_list = now + self.timing.second_look,
             None => {}
         }
@@ -419,51 +424,6 @@ impl Session {
         }
     }
 
-    fn channels_reply(&mut self, reply: Reply, frame: &Frame, now: Instant) {
-        match reply {
-            Reply::Item => self.notifies.item(frame),
-            Reply::Done => self.notifies.listed(now),
-            Reply::Failed(text) => self.fail_notifies(&explain(&text)),
-        }
-    }
-
-    fn decide_notifies(&mut self, now: Instant) {
-        if self.known.is_none() {
-            return;
-        }
-        for (notify, busy) in self.notifies.decide(now, self.timing.channels) {
-            let name = self.known.as_ref().and_then(|known| known.get(&notify.peer)).cloned();
-            match name {
-                _ if busy => self.notified(notify.mac, Notified::InCall),
-                // chan_sip takes an unknown name for a host, and would send there.
-                None => self.notified(
-                    notify.mac,
-                    Notified::Failed(format!("Asterisk has no peer {}", notify.peer)),
-                ),
-                Some((tech, name)) => {
-                    let Notify { mac, event, .. } = notify;
-                    self.pipeline.urgent(match tech {
-                        Tech::Sip => Ask::Notify { mac, tech, name, event },
-                        Tech::Pjsip => Ask::Endpoint { name, why: Why::Notify { mac, event } },
-                    });
-                }
-            }
-        }
-        if self.notifies.must_ask() {
-            self.pipeline.urgent(Ask::Channels);
-        }
-    }
-
-    fn fail_notifies(&mut self, text: &str) {
-        for notify in self.notifies.abandon() {
-            self.notified(notify.mac, Notified::Failed(text.into()));
-        }
-    }
-
-    fn notified(&mut self, mac: Mac, result: Notified) {
-        self.news.push(AmiNews::Notified { mac, result });
-    }
-
     fn start_reply(&mut self, frame: &Frame) {
         let local = core_startup(frame).and_then(|local| local.to_zoned(self.zone.clone()).ok());
         if let Some(start) = local.and_then(|at| u64::try_from(at.timestamp().as_second()).ok()) {
@@ -486,6 +446,7 @@ impl Session {
             }
             // Their answers are handled where they come in, and worthless when the session ends.
             Ask::Ping | Ask::Start | Ask::Peers | Ask::Peer { .. } | Ask::Channels => {}
+            Ask::Devices => {}
             Ask::Endpoints | Ask::Contacts | Ask::Endpoint { .. } => {}
         }
     }

@@ -6,7 +6,7 @@ use crate::base::{Body, FileName, Key, Tech};
 use crate::family::{Artifact, Audience, Role, Step, Variant};
 use crate::plan::generation::{LinePart, PhonePart};
 use crate::plan::observed::Visible;
-use crate::plan::offer::offer;
+use crate::plan::offer::{Passage, offer};
 
 fn mac(n: u8) -> Mac {
     Mac::new([0, 0x18, 0xb9, 0, 0, n]).unwrap()
@@ -65,7 +65,8 @@ impl Desk {
 
     fn save(&self, newest: &Arc<Generation>, loaded: bool) {
         self.with(|store, restored, _| {
-            store.save_offer(Arc::new(offer(newest, Some(&restored.offer), loaded)));
+            let passage = Passage { loaded, ..Passage::FREE };
+            store.save_offer(Arc::new(offer(newest, Some(&restored.offer), passage)));
         });
     }
 
@@ -122,7 +123,7 @@ fn what_was_replaced_is_kept_for_a_few_generations_and_a_text_as_long_as_it_is_u
     for id in 4..=8 {
         desk.save(&whole(id), true);
     }
-    assert_eq!(desk.count(Table::Generations), KEPT);
+    assert_eq!(desk.count(Table::Generations), Waves::default().keep);
     assert_eq!(desk.count(Table::Before), 6, "two of the fourth, one each of the others");
     assert_eq!(desk.count(Table::Blobs), 1, "what the fourth replaced refers to it");
     desk.save(&whole(9), true);

@@ -4,8 +4,8 @@ mod dhcp;
 mod push;
 
 use super::value::{
-    Context, Fault, address, choice, count, family, file, host, listen, nets, path, port,
-    text, yes_no, zone,
+    Context, Fault, address, choice, count, family, file, host, listen, nets, path, port, text,
+    yes_no, zone,
 };
 use std::time::Duration;
 
@@ -306,7 +306,8 @@ const COMMON: &[Key] = &[
         name: "username",
         kind: Kind::Text,
         default: "none",
-        doc: "The account in manager.conf. It needs read=system and write=system.",
+        doc: "The account in manager.conf. It needs read=system and write=system; with read=call \
+              and write=reporting it hears of calls, too.",
         set: |site, value| put(&mut ami(site).username, text(value)),
     },
     Key {

@@ -26,6 +26,9 @@ use std::time::Duration;
 
 use crate::base::{Cidr, Secret, Spanned};
 
+/// Any address of the host, and a port that the kernel chooses.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// The whole of handset.conf.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Site {
@@ -69,6 +72,8 @@ pub struct Site {
     pub pacing: Pacing,
     /// `[push]`: how a change comes to many.
     pub waves: Waves,
+    /// `[push] notify_from`: where our own NOTIFYs come from, default any address and port.
+    pub notify_from: SocketAddr,
     /// `[ami]`; without the section no AMI connection is made.
     pub ami: Option<Ami>,
     /// `[tftp]`.
@@ -137,6 +142,18 @@ pub struct Pacing {
     /// `unknown`: seconds between two phones that are asked only because what they run is not
     /// known, default 30.
     pub unknown: Duration,
+    /// `direct`: when we send a NOTIFY ourselves.
+    pub direct: DirectMode,
+}
+
+/// `[push] direct=`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DirectMode {
+    /// To a registered phone that Asterisk takes for unreachable.
+    #[default]
+    Unreachable,
+    /// Not at all.
+    Never,
 }
 
 /// `[push]`: how a change comes to many phones.
@@ -252,6 +269,7 @@ impl Site {
             trusted_nets: Vec::new(),
             pacing: Pacing::default(),
             waves: Waves::default(),
+            notify_from: ANYWHERE,
             ami: None,
             tftp: Tftp::default(),
             http: Http::default(),
@@ -276,6 +294,7 @@ impl Default for Pacing {
             retry_max: Duration::from_secs(900),
             proof: Duration::from_secs(180),
             unknown: Duration::from_secs(30),
+            direct: DirectMode::Unreachable,
         }
     }
 }

@@ -40,7 +40,8 @@ fn every_key_is_read() {
         "[general]\nsip_conf=sip.conf\nserver_address=192.0.2.10\nstate_dir=/s\ncontrol_socket=c\n\
          export_dir=out\ntimezone=europe/berlin\nntp_server=ntp.example.org\npush=Manual\n\
          asterisk_reload=wait\nguard=lenient\ntrusted_nets=127.0.0.0/8, 2001:db8::/32\nsite_key=/k\ndefault_family=SPA\nfamilies_dir=f\n\
-         [push]\nrate=2.5\nretry=0.5s\nretry_max=5m\nproof=2h\nunknown=90\n\
+         [push]\nrate=2.5\nretry=0.5s\nretry_max=5m\nproof=2h\nunknown=90\ndirect=never\n\
+         notify_from=192.0.2.1\n\
          [ami]\nhost=::1\nport=5039\nusername=u\nsecret=geheim\nlogin=plain\n\
          [tftp]\nlisten=127.0.0.1:6969\nroot=/srv/tftp\n[http]\nlisten=8080\n",
     );
@@ -67,7 +68,9 @@ fn every_key_is_read() {
         retry_max: Duration::from_secs(300),
         proof: Duration::from_secs(7200),
         unknown: Duration::from_secs(90),
+        direct: DirectMode::Never,
     };
+    assert_eq!(site.notify_from, "192.0.2.1:0".parse().unwrap());
     assert_eq!(site.pacing, pacing);
     let ami = site.ami.unwrap();
     assert_eq!((ami.host.as_str(), ami.port, ami.username.as_str()), ("::1", 5039, "u"));

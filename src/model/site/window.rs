@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn only_two_times_that_differ_are_a_window() {
-        for text in ["", "22:00", "22:00-22:00", "24:00-05:00", "22-05", "+1:00-2:00", "1:2:3-4:00"] {
+        for text in ["", "22:00", "22:00-22:00", "24:00-05:00", "22-05", "+1:00-2:00", "1:2:3-4:00"]
+        {
             assert_eq!(Window::parse(text), None, "{text}");
         }
     }

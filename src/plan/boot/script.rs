@@ -56,6 +56,8 @@ fn what(word: &str, rest: &str) -> Option<What> {
             "sent" => Notified::Sent,
             "in-call" => Notified::InCall,
             "no-address" => Notified::NoAddress,
+            "silent" => Notified::Silent,
+            "answered" => Notified::Answered(more.parse().ok()?),
             why => Notified::Failed(short(why)),
         }),
         _ => return None,

@@ -6,6 +6,7 @@
 //! and none of these types prints more than a count.
 
 pub mod action;
+pub mod device;
 pub mod frame;
 pub mod message;
 pub mod peer;

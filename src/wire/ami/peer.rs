@@ -25,6 +25,10 @@ pub struct PeerFacts {
     pub expires: Option<u32>,
     /// `Status`: `OK (2 ms)`, `UNREACHABLE`, `LAGGED (…)`, `Unmonitored`, `UNKNOWN`.
     pub status: String,
+    /// How long an OPTIONS to the phone and its answer took last, milliseconds; none where it is not
+    /// asked (`qualify=no`) or does not answer.
+    #[serde(default)]
+    pub rtt: Option<u32>,
     /// The Call-ID of its REGISTERs, where it is told (chan_pjsip).
     #[serde(default)]
     pub call_id: Option<String>,
@@ -53,6 +57,7 @@ pub fn entry(frame: &Frame) -> Option<(Bytes, PeerFacts)> {
     let facts = PeerFacts {
         peer: chars(name).into_owned(),
         address: address(frame, "IPaddress", "IPport"),
+        rtt: rtt(&owned(frame, "Status")),
         status: owned(frame, "Status"),
         ..PeerFacts::default()
     };
@@ -70,6 +75,7 @@ pub fn details(frame: &Frame) -> Option<PeerFacts> {
         address,
         user_agent: agent.filter(|agent| !agent.is_empty()),
         expires: expires(frame),
+        rtt: rtt(&owned(frame, "Status")),
         status: owned(frame, "Status"),
         call_id: None,
         visible: Some(Visible {
@@ -82,6 +88,12 @@ pub fn details(frame: &Frame) -> Option<PeerFacts> {
 
 fn owned(frame: &Frame, key: &str) -> String {
     frame.text(key).unwrap_or_default().into_owned()
+}
+
+/// The milliseconds in `OK (12 ms)` and `LAGGED (2100 ms)`.
+fn rtt(status: &str) -> Option<u32> {
+    let (_, rest) = status.split_once('(')?;
+    rest.strip_suffix(" ms)")?.parse().ok()
 }
 
 /// None for `-none-`, `(null)` and everything else that is no address. IPv6 comes with or without
@@ -169,6 +181,7 @@ mod tests {
                 user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
                 expires: Some(56),
                 status: "OK (1 ms)".into(),
+                rtt: Some(1),
                 call_id: None,
                 visible: Some(Visible {
                     callerid: "\"Ada Quill\" <201>".into(),
@@ -185,6 +198,16 @@ mod tests {
         let facts = shown("sipshowpeer-just-after-unregister.rsp").unwrap();
         assert_eq!((facts.address, facts.user_agent, facts.expires), (None, None, None));
         assert_eq!(facts.status, "OK (1 ms)", "as Asterisk goes on saying");
+    }
+
+    #[test]
+    fn a_status_tells_the_round_trip() {
+        let check = |status: &str, expected| assert_eq!(rtt(status), expected, "{status}");
+        check("OK (12 ms)", Some(12));
+        check("LAGGED (2100 ms)", Some(2100));
+        for none in ["UNREACHABLE", "UNKNOWN", "Unmonitored", "OK (x ms)", "OK (-1 ms)", "("] {
+            check(none, None);
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Contact {
     pub until: Option<u64>,
     /// `Reachable`, `Unreachable`, `NonQualified`.
     pub status: String,
+    /// `RoundtripUsec`, in milliseconds.
+    pub rtt: Option<u32>,
     /// The Call-ID of its REGISTERs: another one after each boot of the phone.
     pub call_id: Option<String>,
 }
@@ -60,6 +62,8 @@ pub fn contact(frame: &Frame) -> Option<Contact> {
         user_agent: Some(owned(frame, "UserAgent")).filter(|agent| !agent.is_empty()),
         until: frame.number("RegExpire").filter(|until| *until > 0),
         status: owned(frame, "Status"),
+        // `N/A` and 0 where it is not known
+        rtt: frame.number("RoundtripUsec").filter(|us: &u32| *us > 0).map(|us| us.div_ceil(1000)),
         call_id: Some(owned(frame, "CallID")).filter(|id| !id.is_empty()),
     })
 }
@@ -76,6 +80,7 @@ pub fn add(facts: &mut PeerFacts, contact: &Contact, now: u64) {
     facts.user_agent.clone_from(&contact.user_agent);
     facts.expires = left;
     facts.status.clone_from(&contact.status);
+    facts.rtt = contact.rtt;
     facts.call_id.clone_from(&contact.call_id);
 }
 
@@ -205,6 +210,7 @@ mod tests {
             user_agent: Some("Yealink SIP-T46G 28.71.0.81".into()),
             until: Some(1_795_356_704),
             status: "Reachable".into(),
+            rtt: Some(1),
             call_id: Some("bd1f5b7cd2cb@lab".into()),
         };
         assert_eq!(contacts[0], first);

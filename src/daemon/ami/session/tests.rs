@@ -7,6 +7,8 @@ struct Rig {
     session: Session,
     now: Instant,
     asked: Vec<(String, String)>,
+    /// The account may ask for the states of devices.
+    calls: bool,
 }
 
 const STARTED: u64 = 1_700_000_000;
@@ -15,11 +17,13 @@ const STARTED: u64 = 1_700_000_000;
 const UNKNOWN: &str =
     "Response: Error\nMessage: Invalid/unknown command: X. Use Action: ListCommands";
 
+const DENIED: &str = "Response: Error\nMessage: Permission denied";
+
 impl Rig {
     fn new() -> Self {
         let clock = || STARTED + 10;
         let session = Session::new(Timing::default(), clock, TimeZone::UTC);
-        Self { session, now: Instant::now(), asked: Vec::new() }
+        Self { session, now: Instant::now(), asked: Vec::new(), calls: false }
     }
 
     /// Logged in and booted, following `follow`, with the first list made of peers 201 to 203.
@@ -50,6 +54,12 @@ impl Rig {
             let rest = lines[2..].iter().map(|line| format!(" {}", value(line)));
             let shown = value(lines[0]) + &rest.collect::<String>();
             self.asked.push((value(lines[1]), shown));
+        }
+        if !self.calls
+            && let Some(at) = self.asked.iter().position(|(_, what)| what == "DeviceStateList")
+        {
+            let (id, _) = self.asked.remove(at);
+            return self.try_hear(&format!("{DENIED}\nActionID: {id}"));
         }
         Ok(wake)
     }
@@ -113,6 +123,7 @@ impl Rig {
             peer: peer.into(),
             lines: lines.iter().map(|&line| line.into()).collect(),
             event: "check-sync;x=(1)".into(),
+            own: None,
         });
     }
 
@@ -144,6 +155,13 @@ fn show(news: &AmiNews) -> String {
         AmiNews::Reloaded => "reloaded".into(),
         AmiNews::ReloadAnswered(result) => format!("reload {result:?}"),
         AmiNews::Notified { result, .. } => format!("notify {result:?}"),
+        AmiNews::Free(own) => format!("free {}", own.user),
+        AmiNews::Devices(all) => {
+            let all = all.iter().map(|(peer, state)| format!("{peer}:{}", state.text()));
+            format!("devices {}", all.collect::<Vec<_>>().join(" "))
+        }
+        AmiNews::Device { peer, state } => format!("device {peer}:{}", state.text()),
+        AmiNews::HungUp { peer } => format!("hung up {peer}"),
         AmiNews::Started(at) => format!("started {at}"),
     }
 }
@@ -526,3 +544,5 @@ fn details_of_many_peers_are_asked_in_batches() {
 }
 
 mod pjsip;
+
+mod devices;

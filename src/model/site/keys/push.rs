@@ -1,10 +1,13 @@
 //! The keys of `[push]`: how phones are told.
 
-use super::super::value::{Context, Fault, count, duration, percent, rate, window};
+use super::super::value::{
+    Context, Fault, choice, count, duration, listen, percent, rate, window,
+};
+use super::super::{ANYWHERE, DirectMode};
 use super::{Key, Kind, put};
 
 /// The keys.
-pub(super) const KEYS: [Key; 11] = [
+pub(super) const KEYS: [Key; 13] = [
     Key {
         section: "push",
         name: "rate",
@@ -45,6 +48,32 @@ pub(super) const KEYS: [Key; 11] = [
         default: "30s",
         doc: "The time between two phones that are told only because it is not known what they run.",
         set: |site, value| put(&mut site.pacing.unknown, duration(value)),
+    },
+    Key {
+        section: "push",
+        name: "direct",
+        kind: Kind::Choice(&["unreachable", "never"]),
+        default: "unreachable",
+        doc: "When handsetd sends a NOTIFY itself. unreachable: to a phone that is registered, and that \
+              Asterisk has not been able to send to for 30 s, because it takes it for UNREACHABLE or \
+              LAGGED; and to one that fetched a change and did not register again, at its last address. \
+              never: not at all. No phone in a call is told, either way.",
+        set: |site, value| {
+            let modes = [("unreachable", DirectMode::Unreachable), ("never", DirectMode::Never)];
+            put(&mut site.pacing.direct, choice(value, &modes))
+        },
+    },
+    Key {
+        section: "push",
+        name: "notify_from",
+        kind: Kind::Listen,
+        default: "0.0.0.0:0",
+        doc: "The address, or address and port, that these NOTIFYs come from; port 0 is any. A 7940 or \
+              7960 takes them from anywhere. A phone that only takes them from its proxy needs an \
+              address of the proxy here. Read at the start.",
+        set: |site, value| {
+            put(&mut site.notify_from, listen(value, 0).map(|from| from.unwrap_or(ANYWHERE)))
+        },
     },
     Key {
         section: "push",

@@ -6,7 +6,7 @@ use super::super::Said;
 use super::super::fact::{End, Fact, Fetched, What};
 use super::{Expected, Kind, Line};
 use crate::base::Mac;
-use crate::plan::observed::Notified;
+use crate::plan::observed::{Notified, refusal};
 
 /// The line of one fact.
 pub(super) fn step(fact: &Fact, mac: Option<Mac>) -> Line {
@@ -67,6 +67,9 @@ fn took(millis: u64) -> String {
 fn notify(result: &Notified) -> String {
     match result {
         Notified::Ordered | Notified::Sent => "is told to look (NOTIFY)".into(),
+        Notified::Answered(200..=299) => "is told to look (our own NOTIFY, which it took)".into(),
+        Notified::Answered(code) => format!("refused our own NOTIFY: {}", refusal(*code)),
+        Notified::Silent => "did not answer our own NOTIFY".into(),
         Notified::InCall => "is in a call: told to look later".into(),
         Notified::NoAddress => "cannot be told to look: Asterisk has no address of it".into(),
         Notified::Failed(why) => format!("cannot be told to look: {why}"),
