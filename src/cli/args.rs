@@ -63,6 +63,12 @@ pub enum Command {
     Dhcp(super::dhcp::Dhcp),
     /// Play a phone that boots, and name the first step that is broken, with its cure
     Doctor(super::doctor::Doctor),
+    /// Show what would come of the files on disk: which phones, which keys, which restart, when
+    Plan(super::plan::Plan),
+    /// Show the roll-out that is on its way and those before; halt it, let it go on, end it
+    Rollout(super::rollout::Rollout),
+    /// Give phones the files again that they had before
+    Rollback(super::rollback::Rollback),
 }
 
 /// `handset status`.

@@ -2,6 +2,7 @@
 
 mod adopt;
 pub mod args;
+mod bar;
 mod check;
 mod conf;
 mod daemon;
@@ -13,7 +14,11 @@ mod explain_code;
 mod firmware;
 mod open;
 mod output;
+mod plan;
+mod push;
 mod render;
+mod rollback;
+mod rollout;
 mod status;
 mod tag;
 mod trace;
@@ -45,7 +50,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let code = match &args.command {
         Command::Status(options) => status::run(&args, options),
-        Command::Push(options) => daemon::push(&args, options),
+        Command::Push(options) => push::run(&args, options),
         Command::Apply(options) => daemon::apply(&args, options),
         Command::Open(options) => open::open(&args, options),
         Command::Close(options) => open::close(&args, options),
@@ -65,6 +70,9 @@ pub fn main() -> ExitCode {
         Command::ExplainCode(options) => explain_code::run(options),
         Command::Dhcp(options) => dhcp::run(&args, options),
         Command::Doctor(options) => doctor::run(&args, options),
+        Command::Plan(options) => plan::run(&args, options),
+        Command::Rollout(options) => rollout::run(&args, options),
+        Command::Rollback(options) => rollback::run(&args, options),
     };
     // What is still in the buffer belongs to the reader, who may be gone.
     let _ = std::io::stdout().flush();
