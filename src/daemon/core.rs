@@ -75,6 +75,8 @@ pub struct Core {
     pub(super) rollouts: Rollouts,
     /// The intents are not as they were stored.
     pub(super) wishes_changed: bool,
+    /// Phones that were proved to run what they were taken back from, perhaps, and when.
+    pub(super) pardons: BTreeMap<Mac, Time>,
     /// When phones were last given a change.
     pub(super) released: Time,
     /// What Asterisk was last known to have loaded.
@@ -148,6 +150,7 @@ impl Core {
             agenda: Agenda::default(),
             rollouts,
             wishes_changed: false,
+            pardons: BTreeMap::new(),
             released: Time(0),
             shown,
             owners: HashMap::new(),
@@ -407,6 +410,7 @@ impl Core {
         }
         let mut fresh = self.refresh(now);
         self.roll(&fresh, now);
+        self.pardon(now);
         self.reconcile(!fresh.is_empty(), now);
         fresh.append(&mut self.refresh(now));
         if std::mem::take(&mut self.wishes_changed) {
