@@ -26,6 +26,7 @@ impl Core {
         for mac in &stirred {
             self.give_up(*mac, now);
             let stand = self.standing(*mac, now);
+            self.tally.stands(*mac, self.reachable(*mac));
             self.agenda.set(*mac, stand);
         }
         if std::mem::take(&mut self.changed) || !stirred.is_empty() {
