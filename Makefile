@@ -9,7 +9,7 @@ N16    ?= 20000
 N22    ?= 5000
 SEED   ?= $(shell date +%s)
 
-.PHONY: help build run test parity bench bench-storm bench-dhcp lint doc setup install clean
+.PHONY: help build run test parity bench bench-storm bench-dhcp fleet-edits fleet-chaos fleet-scale lint doc setup install clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -35,6 +35,18 @@ bench-storm:    ## boot storms, firmware and abuse: handsetd and four other TFTP
 
 bench-dhcp:     ## leases a second and boot storms: handsetd and three other DHCP servers (root; DHCP=options)
 	@tests/dhcp-storm/run $(DHCP)
+
+fleet-edits:    ## 1,000 random edits of sip.conf with 300 simulated phones on a real Asterisk (FLEET=options)
+	@$(CARGO) build --release --locked -p handset -p fleet
+	@$(BIN)/fleet edits $(FLEET)
+
+fleet-chaos:    ## half an hour in which everything goes wrong, by seed (root or user namespaces; FLEET=options)
+	@$(CARGO) build --release --locked -p handset -p fleet
+	@$(BIN)/fleet chaos $(FLEET)
+
+fleet-scale:    ## one change to 5,000 simulated phones: time, processor, memory (FLEET=options)
+	@$(CARGO) build --release --locked -p handset -p fleet
+	@$(BIN)/fleet scale $(FLEET)
 
 lint:           ## format, clippy and shell scripts only
 	@tests/run fmt clippy scripts

@@ -52,6 +52,16 @@ impl Mac {
         self.0
     }
 
+    /// Its twelve digits in lower case.
+    pub fn digits(self) -> [u8; 12] {
+        let mut digits = [0; 12];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = hex::letter(byte >> 4);
+            pair[1] = hex::letter(byte);
+        }
+        digits
+    }
+
     /// Twelve upper-case digits without separators, as in `SIP0018B9FFFFFF.cnf`.
     pub fn upper(self) -> String {
         self.lower().to_ascii_uppercase()
@@ -65,9 +75,27 @@ impl Mac {
     /// The address inside the name of a file: the last twelve of a run of hexadecimal digits
     /// (`SEP0018B9…`, `MGC0018B9…`, whose C is a digit too).
     pub fn within(name: &[u8]) -> Option<Self> {
-        let runs = name.split(|byte| !byte.is_ascii_hexdigit());
-        let mut long = runs.filter_map(|run| run.get(run.len().checked_sub(12)?..));
-        long.find_map(|digits| Self::new(hex::decode(std::str::from_utf8(digits).ok()?)?).ok())
+        Self::found(name).map(|(_, mac)| mac)
+    }
+
+    /// As [`Mac::within`], with the place of the first of the twelve digits.
+    pub fn found(name: &[u8]) -> Option<(usize, Self)> {
+        // Every request of a boot comes by here several times: one look at each byte.
+        let (mut run, mut value) = (0_usize, 0_u64);
+        for at in 0..=name.len() {
+            if let Some(digit) = name.get(at).copied().and_then(hex::digit) {
+                (run, value) = (run + 1, value << 4 | u64::from(digit));
+                continue;
+            }
+            if run >= 12 {
+                let [_, _, bytes @ ..] = value.to_be_bytes();
+                if let Ok(mac) = Self::new(bytes) {
+                    return Some((at - 12, mac));
+                }
+            }
+            run = 0;
+        }
+        None
     }
 
     /// Whether the address was made up by somebody instead of assigned to a maker.
@@ -100,8 +128,12 @@ impl FromStr for Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let mut text = [b':'; 17];
+        for (pair, byte) in text.chunks_mut(3).zip(self.0) {
+            pair[0] = hex::letter(byte >> 4);
+            pair[1] = hex::letter(byte);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -164,11 +196,12 @@ mod tests {
             "0018b9fffffe-phone.cfg",
         ];
         for name in names {
-            let found = Mac::within(name.as_bytes()).unwrap();
+            let (at, found) = Mac::found(name.as_bytes()).unwrap();
             assert_eq!(found.to_string(), "00:18:b9:ff:ff:fe", "{name}");
+            assert_eq!(name[at..at + 12].to_lowercase(), found.lower(), "{name}");
         }
         for name in
-            ["SIPDefault.cnf", "OS79XX.TXT", "000000000000.cfg", "FFFFFFFFFFFF.cfg", "\u{e9}"]
+            ["SIPDefault.cnf", "OS79XX.TXT", "000000000000.cfg", "FFFFFFFFFFFF.cfg", "\u{e9}", ""]
         {
             assert_eq!(Mac::within(name.as_bytes()), None, "{name}");
         }

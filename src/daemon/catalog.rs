@@ -43,7 +43,7 @@ const NAMED_MAX: usize = 65_536;
 
 /// Answers from the newest snapshot.
 pub struct Shelf {
-    served: watch::Receiver<Served>,
+    served: watch::Receiver<Arc<Served>>,
     named: Mutex<HashMap<IpAddr, Named>>,
     root: Root,
 }
@@ -69,21 +69,23 @@ struct Asker {
 
 impl Shelf {
     /// Reads from these snapshots.
-    pub fn new(served: watch::Receiver<Served>) -> Self {
+    pub fn new(served: watch::Receiver<Arc<Served>>) -> Self {
         Self { served, named: Mutex::default(), root: Root::default() }
     }
 
     fn remember(&self, address: IpAddr, mac: Mac, sign: Option<Program>) {
+        let now = Instant::now();
+        let fresh = |named: &Named| now.saturating_duration_since(named.at) < NAMED;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.len() >= NAMED_MAX {
-            named.retain(|_, named| named.at.elapsed() < NAMED);
+            named.retain(|_, named| fresh(named));
         }
         if named.len() < NAMED_MAX {
-            let old = named.get(&address).filter(|old| old.at.elapsed() < NAMED);
+            let old = named.get(&address).filter(|old| fresh(old));
             let mixed = old.is_some_and(|old| old.mixed || old.mac != mac);
             let still = old.is_some_and(|old| old.mac == mac && old.hunting);
             let hunting = sign.map_or(still, |program| program == Program::Loader);
-            named.insert(address, Named { mac, at: Instant::now(), mixed, hunting });
+            named.insert(address, Named { mac, at: now, mixed, hunting });
         }
     }
 
@@ -116,7 +118,9 @@ impl Shelf {
     fn own(&self, served: &Served, address: IpAddr, asker: Asker, name: &FileName) -> Found {
         let mac = asker.mac;
         let Some(part) = served.offer.phones.get(&mac) else { return Found::Missing };
-        let hunting = self.named(address).is_some_and(|named| named.hunting && named.mac == mac);
+        let hunts = || self.named(address).is_some_and(|named| named.hunting && named.mac == mac);
+        // Without a way to new firmware nobody is looked for on it.
+        let hunting = !served.offer.newest.ladders.is_empty() && hunts();
         let choice = served.askers.choice(mac);
         let choice = choice.unwrap_or_else(|| served.offer.choice(part, None));
         let given = if hunting { choice.hunting } else { choice.usual };
@@ -138,8 +142,14 @@ impl Shelf {
     }
 
     /// What a name stands for, from `address`.
-    fn look(&self, served: &Served, address: IpAddr, name: &FileName) -> Found {
-        match served.offer.owner(name) {
+    fn look(
+        &self,
+        served: &Served,
+        address: IpAddr,
+        name: &FileName,
+        owner: Option<Owner>,
+    ) -> Found {
+        match owner {
             Some(Owner::Shared(index)) => {
                 served.offer.shared(index).map_or(Found::Missing, |artifact| {
                     // Who takes a file that applies at once is worth knowing; the others are not.
@@ -167,7 +177,8 @@ impl Catalog for Shelf {
         let address = asker.ip().to_canonical();
         let mac = Mac::within(name);
         let requested = FileName::requested(name);
-        let served = self.served.borrow().clone();
+        // One count, that nobody else counts: the parts are shared with the core's thread.
+        let served = Arc::clone(&self.served.borrow());
         let asked = requested.as_ref().map_or("", |name| name.as_str());
         let sign = served.offer.sign(asked, mac);
         match mac {
@@ -177,10 +188,11 @@ impl Catalog for Shelf {
         }
         let Ok(name) = requested else { return Found::Missing };
         let strange = served.strange.as_ref().and_then(|s| s.asked(address, name.as_str()));
-        let found = self.look(&served, address, &name);
+        let owner = served.offer.owner(&name);
+        let found = self.look(&served, address, &name, owner);
         match (mac, &found) {
             // What is somebody's was judged already.
-            (Some(mac), Found::Missing) if served.offer.owner(&name).is_none() => {
+            (Some(mac), Found::Missing) if owner.is_none() => {
                 match (served.access.guessed(mac, address, &served.askers), strange) {
                     (Pass::Hide, Some(file)) if served.access.vouches(mac, address) => file,
                     (pass, _) => refused(pass),
@@ -220,7 +232,7 @@ mod tests {
                          [202] ;MAC=0018b9000002\ntype=friend\nhost=dynamic\nsecret=bDrei-Vier2\n";
 
     /// Two phones; the last number of a MAC is that of its address in 192.0.2.0/24.
-    fn shelf() -> (Shelf, watch::Sender<Served>) {
+    fn shelf() -> (Shelf, watch::Sender<Arc<Served>>) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("handset.conf"), CONF).unwrap();
         std::fs::write(dir.path().join("sip.conf"), PEERS).unwrap();
@@ -237,12 +249,12 @@ mod tests {
             access: Arc::new(access),
             ..Served::default()
         };
-        let (sender, receiver) = watch::channel(served);
+        let (sender, receiver) = watch::channel(Arc::new(served));
         (Shelf::new(receiver), sender)
     }
 
     /// With a static root that has all images, and `firmware` set; one phone was seen in SCCP.
-    fn led() -> (Shelf, watch::Sender<Served>) {
+    fn led() -> (Shelf, watch::Sender<Arc<Served>>) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().display();
         let conf = format!("{CONF}[tftp]\nroot={root}\n[cisco-79x0]\nfirmware=P0S3-8-11-00\n");
@@ -274,7 +286,7 @@ mod tests {
         let access = Arc::new(Access::new(|_| Place::Beyond));
         access.set(GuardMode::Lenient, &[]);
         let (sender, receiver) =
-            watch::channel(Served { offer, askers, access, ..Served::default() });
+            watch::channel(Arc::new(Served { offer, askers, access, ..Served::default() }));
         (Shelf::new(receiver), sender)
     }
 
@@ -322,7 +334,7 @@ mod tests {
         let all = crate::family::library::load(Path::new(""), &none, &mut Sources::default());
         let tagged = [8].map(|n| Mac::new([0, 0x18, 0xb9, 0, 0, n]).unwrap());
         let strange = Strange::new(&Arc::new(all), tagged.into(), None);
-        served.send_modify(|served| served.strange = Some(Arc::new(strange)));
+        served.send_modify(|served| Arc::make_mut(served).strange = Some(Arc::new(strange)));
         check(&shelf, "192.0.2.9", "SIPDefault.cnf", "file");
         check(&shelf, "192.0.2.9", own, "file");
         let found = shelf.find("192.0.2.9:1069".parse().unwrap(), own.as_bytes());

@@ -46,10 +46,10 @@ impl Heard {
 impl Core {
     /// What a request tells about the firmware of who asked.
     pub(super) fn climbing(&mut self, transfer: &Transfer, now: Time) {
-        let offer = self.offer.clone();
-        if offer.newest.ladders.is_empty() {
+        if self.offer.newest.ladders.is_empty() {
             return;
         }
+        let offer = self.offer.clone();
         let name = transfer.name.trim_start_matches(['.', '/']);
         let address = transfer.asker.ip().to_canonical();
         let complete = transfer.outcome == Outcome::Complete;
@@ -105,6 +105,9 @@ impl Core {
     /// A line of a phone is registered: what it calls itself tells what it runs, unless that was said
     /// before the phone last showed something else.
     pub(super) fn agent(&mut self, mac: Mac, now: Time) {
+        if self.offer.newest.ladders.is_empty() {
+            return;
+        }
         let offer = self.offer.clone();
         let Some(part) = offer.phones.get(&mac).filter(|part| offer.ladder(part).is_some()) else {
             return;

@@ -44,7 +44,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub struct Outlets {
     /// What the file services read.
-    pub served: watch::Sender<Served>,
+    pub served: watch::Sender<Arc<Served>>,
     /// What the HTTP service reads beside it.
     pub directory: watch::Sender<Arc<Directory>>,
     /// To the AMI task.
@@ -92,6 +92,9 @@ pub struct Core {
     pub(super) dirty: BTreeSet<Mac>,
     /// The phones of which something is known that the file services and the AMI session do not know.
     pub(super) stirred: BTreeSet<Mac>,
+    /// The phones that may stand elsewhere than the agenda says, and when that was looked at last.
+    pub(super) unsettled: BTreeSet<Mac>,
+    pub(super) settled: Time,
     pub(super) waiters: Vec<Waiter>,
     /// Who asked from which address.
     pub(super) heard: Heard,
@@ -157,6 +160,8 @@ impl Core {
             dhcp: None,
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            settled: Time(0),
             waiters: Vec::new(),
             heard: Heard::default(),
             polled: BTreeSet::new(),
@@ -222,7 +227,9 @@ impl Core {
         let root = self.site.tftp.root.as_deref();
         self.out.served.send_if_modified(|served| {
             let moved = served.root.as_deref() != root;
-            served.root = root.map(Into::into);
+            if moved {
+                Arc::make_mut(served).root = root.map(Into::into);
+            }
             moved
         });
     }
@@ -350,7 +357,8 @@ impl Core {
         let root = self.site.tftp.root.as_deref().map(Into::into);
         let (offer, askers, access) = (next.clone(), self.askers.clone(), self.access.clone());
         let strange = self.out.served.borrow().strange.clone();
-        self.out.served.send_replace(Served { offer, askers, access, root, strange });
+        let served = Served { offer, askers, access, root, strange };
+        self.out.served.send_replace(Arc::new(served));
         let moved = changes(&old.phones, &next.phones);
         // Files for everybody, and the ways of the firmware, are a part of where each phone stands.
         let common = |offer: &Offer| (offer.newest.ladders.clone(), offer.newest.shared.clone());
@@ -403,7 +411,7 @@ impl Core {
         }
         let mut fresh = self.refresh(now);
         self.roll(&fresh, now);
-        self.reconcile(now);
+        self.reconcile(!fresh.is_empty(), now);
         fresh.append(&mut self.refresh(now));
         if std::mem::take(&mut self.wishes_changed) {
             self.store.save_intents(&self.intents);

@@ -59,6 +59,8 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;
         match local {
+            // What comes to one address was sent to it.
+            SocketAddr::V4(_) if own(local).is_some() => {}
             SocketAddr::V4(_) => socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
             SocketAddr::V6(_) => socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
@@ -143,6 +145,12 @@ fn within_limit() -> Option<usize> {
     let scratch = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     socket::setsockopt(&scratch, sockopt::RcvBuf, &RECEIVE_BUFFER).ok()?;
     socket::getsockopt(&scratch, sockopt::RcvBuf).ok()
+}
+
+/// The address that everything comes to and leaves from, where a socket is bound to a single one: nothing
+/// has to be told about it with each datagram.
+fn own(local: SocketAddr) -> Option<IpAddr> {
+    Some(local.ip()).filter(|ip| ip.is_ipv4() && !ip.is_unspecified() && !ip.is_multicast())
 }
 
 /// Puts together what the kernel tells of a datagram.
@@ -236,16 +244,16 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::batch::{BATCH, Inbox, Outbox, Parcel};
+    use super::batch::{BATCH, Inbox, Outbox, Parcel, Room};
     use super::*;
     use crate::wire::tftp::Datagram;
 
     /// All that comes within a moment.
     fn receive(listener: &Listener, count: usize) -> Vec<(Arrival, Vec<u8>)> {
         let (mut inbox, until) = (Inbox::new(8), Instant::now() + Duration::from_secs(5));
-        let mut all = Vec::new();
+        let (mut all, mut room) = (Vec::new(), Room::default());
         while all.len() < count && Instant::now() < until {
-            match inbox.receive(listener) {
+            match inbox.receive(listener, &mut room) {
                 Ok(_) => all.extend(inbox.datagrams().map(|(a, bytes)| (*a, bytes.to_vec()))),
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
             }

@@ -28,14 +28,15 @@ impl Core {
 
     fn transfers(&mut self, mut all: Vec<Transfer>, now: Time) {
         // They come in the order of their ends; boots are told in that of the requests.
-        all.sort_by_key(|transfer| transfer.at);
+        all.sort_by_cached_key(|transfer| transfer.at);
         for transfer in all {
-            self.transfer(&transfer, now);
-            self.note(transfer, now);
+            let named = Mac::within(transfer.name.as_bytes());
+            self.transfer(&transfer, named, now);
+            self.note(transfer, named, now);
         }
     }
 
-    fn transfer(&mut self, transfer: &Transfer, now: Time) {
+    fn transfer(&mut self, transfer: &Transfer, named: Option<Mac>, now: Time) {
         self.climbing(transfer, now);
         if let Some(ticket) = transfer.ticket {
             let Some(mac) = ticket.mac else { return };
@@ -54,7 +55,7 @@ impl Core {
             }
             return;
         }
-        let Some(mac) = Mac::within(transfer.name.as_bytes()) else { return };
+        let Some(mac) = named else { return };
         if self.offer.phones.contains_key(&mac) {
             self.dirty.insert(mac);
             self.observed.heard(mac, now);
@@ -144,9 +145,9 @@ impl Core {
 
     fn prove(&mut self, mac: Mac, now: Time) {
         self.agent(mac, now);
-        let askers = self.askers.clone();
+        let Self { askers, observed, offer, .. } = self;
         let shared = |address: IpAddr| askers.shared(address);
-        if let Some(running) = self.observed.prove(mac, &self.offer, &shared, now) {
+        if let Some(running) = observed.prove(mac, offer, &shared, now) {
             self.dirty.insert(mac);
             self.stirred.insert(mac);
             self.ran.remove(&mac);

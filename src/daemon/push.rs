@@ -17,22 +17,32 @@ use crate::plan::standing::{Proof, Rules, Standing, State, standing};
 /// With nothing new, what is due by time is looked for so often.
 const SCAN: Duration = Duration::from_millis(200);
 
+/// Without a session, where phones stand is looked at so often.
+const REST: Duration = Duration::from_secs(1);
+
 impl Core {
-    /// Looks again at the phones of which something was heard, or that time has changed, and lets the
-    /// file services and the AMI session know. Tells which these are.
+    /// Lets the file services and the AMI session know what is new about the phones that something was
+    /// heard of, and looks again where these stand, and those that time has changed. Tells which.
     pub(super) fn refresh(&mut self, now: Time) -> BTreeSet<Mac> {
-        let mut stirred = std::mem::take(&mut self.stirred);
-        stirred.extend(self.agenda.woken(now));
-        for mac in &stirred {
+        let stirred = std::mem::take(&mut self.stirred);
+        if std::mem::take(&mut self.changed) || !stirred.is_empty() {
+            self.spread(&stirred);
+        }
+        self.unsettled.extend(stirred);
+        // While nobody can be told, a building that boots is not looked at phone by phone.
+        if !self.session.up && now.since(self.settled) < REST {
+            return BTreeSet::new();
+        }
+        self.settled = now;
+        self.unsettled.extend(self.agenda.woken(now));
+        let unsettled = std::mem::take(&mut self.unsettled);
+        for mac in &unsettled {
             self.give_up(*mac, now);
             let stand = self.standing(*mac, now);
             self.tally.stands(*mac, self.reachable(*mac));
             self.agenda.set(*mac, stand);
         }
-        if std::mem::take(&mut self.changed) || !stirred.is_empty() {
-            self.spread(&stirred);
-        }
-        stirred
+        unsettled
     }
 
     fn spread(&mut self, stirred: &BTreeSet<Mac>) {
@@ -42,8 +52,9 @@ impl Core {
         for mac in stirred {
             self.askers.set(*mac, self.whereabouts(*mac));
             let Some(part) = self.offer.phones.get(mac) else { continue };
-            let waits = self.waits(part);
-            for line in part.lines.iter().filter(|line| line.tech == Tech::Pjsip) {
+            let mut polled = part.lines.iter().filter(|line| line.tech == Tech::Pjsip).peekable();
+            let waits = polled.peek().is_some() && self.waits(part);
+            for line in polled {
                 differs |= if waits {
                     self.polled.insert(line.peer.clone())
                 } else {
@@ -66,8 +77,8 @@ impl Core {
     }
 
     /// Tells the phones that are due, as far as the pace allows.
-    pub(super) fn reconcile(&mut self, now: Time) {
-        if !self.session.up || (!self.changed && now.since(self.scanned) < SCAN) {
+    pub(super) fn reconcile(&mut self, news: bool, now: Time) {
+        if !self.session.up || (!news && now.since(self.scanned) < SCAN) {
             return;
         }
         self.scanned = now;

@@ -89,6 +89,8 @@ struct Inlets {
 const FAREWELL: Duration = Duration::from_secs(6);
 /// The core looks at least so often, for what is due by time.
 const TICK: Duration = Duration::from_millis(50);
+/// So many NOTIFYs of our own may wait.
+const NOTICES: usize = 256;
 /// So many events are taken in before the core looks.
 const BATCH: usize = 1024;
 
@@ -107,7 +109,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let tasks = TaskTracker::new();
     let (events_in, events) = mpsc::channel(1024);
     let (calls_in, calls) = mpsc::channel(64);
-    let (served_in, served) = watch::channel(Served::default());
+    let (served_in, served) = watch::channel(Arc::<Served>::default());
     let (export_in, exports) = watch::channel(None);
     let (dhcp_in, wanted) = watch::channel(None);
 
@@ -131,17 +133,15 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let web_service = serve_pages(&site, &tasks, web, &stop)?;
     let (leases, address_service) =
         serve_addresses(&site, &tasks, &state, wanted, events_in.clone(), &stop)?;
-    let known = previous > 0;
-    tasks.spawn(exporting(exports, site.export_dir.clone(), known, stop.clone()));
+    tasks.spawn(exporting(exports, site.export_dir.clone(), previous > 0, stop.clone()));
 
-    let (notify_in, notices) = mpsc::channel(256);
-    let notify_service = serve_notices(&site, &tasks, notices, events_in.clone(), &stop).await;
+    let (notify, notify_service) = serve_notices(&site, &tasks, events_in.clone(), &stop).await;
     let (orders, _) = mpsc::channel(1);
     let outlets = Outlets {
         served: served_in,
         directory: directory_in,
         orders,
-        notify: notify_in,
+        notify,
         dhcp: dhcp_in,
         export: export_in,
     };
@@ -232,17 +232,18 @@ fn serve_addresses(
 async fn serve_notices(
     site: &Site,
     tasks: &TaskTracker,
-    orders: mpsc::Receiver<OwnNotify>,
     report: mpsc::Sender<Event>,
     stop: &CancellationToken,
-) -> Option<JoinHandle<()>> {
-    match notify::bind(site.notify_from).await {
+) -> (mpsc::Sender<OwnNotify>, Option<JoinHandle<()>>) {
+    let (orders_in, orders) = mpsc::channel(NOTICES);
+    let service = match notify::bind(site.notify_from).await {
         Ok(socket) => Some(tasks.spawn(notify::serve(socket, orders, report, stop.clone()))),
         Err(error) => {
             error!(%error, notify_from = %site.notify_from, "no NOTIFYs of our own can be sent");
             None
         }
-    }
+    };
+    (orders_in, service)
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.

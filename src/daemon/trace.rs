@@ -16,8 +16,8 @@ use super::journal::{Journal, Table};
 use super::store::Store;
 use crate::base::{Mac, Time};
 use crate::family::Role;
-use crate::family::stage::{Runs, Stage, StageId, Stages};
-use crate::plan::boot::fact::{End, Fact, Fetched, What, short};
+use crate::family::stage::{Runs, Stage, StageId, Stages, Symbol};
+use crate::plan::boot::fact::{End, Fact, Fetched, What, cut, short};
 use crate::plan::boot::record;
 use crate::plan::boot::track::Track;
 use crate::plan::boot::tracker::{Addresses, MANY, choose, halve};
@@ -25,6 +25,8 @@ use crate::plan::boot::tracker::{Addresses, MANY, choose, halve};
 /// So long facts wait for others of their row, and so many do not wait.
 const TOGETHER: Duration = Duration::from_secs(1);
 const ENOUGH: usize = 8192;
+/// Rows of so many are written in storms only.
+const MANY_FACTS: usize = 1024;
 /// What nobody knows the phone of is looked through so often.
 const EXPIRE: Duration = Duration::from_secs(10);
 /// Rows that may not be on disk yet.
@@ -42,7 +44,7 @@ pub(super) struct Feed {
 }
 
 /// A row, with its key.
-pub(super) type Row = (Vec<u8>, Arc<[Fact]>);
+pub(super) type Row = (Vec<u8>, Arc<Vec<Fact>>);
 
 /// What a follower begins with: rows and facts that may not be on disk yet, and then the news.
 pub(super) type Joined = (Vec<Row>, Arc<[Fact]>, mpsc::Receiver<Feed>);
@@ -108,7 +110,7 @@ impl Ledger {
         self.phones.clear();
     }
 
-    /// A request for a file came to its end. `mac`: whose it is, where that is known without its name;
+    /// A request for a file came to its end. `mac`: whose it is, where that is known: first by the name;
     /// `hidden`: the guard did not give it. The phone that it turns out to be.
     pub(super) fn file(
         &mut self,
@@ -118,8 +120,8 @@ impl Ledger {
         now: Time,
     ) -> Option<Mac> {
         let address = transfer.asker.ip().to_canonical();
-        let symbol = self.stages.symbol(&transfer.name);
-        let named = Mac::within(transfer.name.as_bytes()).or(mac);
+        let symbol = self.stages.symbol(cut(&transfer.name));
+        let named = mac.or_else(|| Mac::within(transfer.name.as_bytes()));
         let fact = Fact {
             at: transfer.at,
             mac: named,
@@ -128,7 +130,11 @@ impl Ledger {
         };
         if let Some(mac) = named {
             self.is_at(address, mac, now);
-            self.put(fact, now);
+            self.put(fact, symbol, now);
+            return Some(mac);
+        }
+        if let Some(mac) = self.addresses.alone(address, now) {
+            self.put(Fact { mac: Some(mac), ..fact }, symbol, now);
             return Some(mac);
         }
         let found = match symbol {
@@ -143,10 +149,10 @@ impl Ledger {
         match (found, symbol) {
             (Some(mac), _) => {
                 self.addresses.named(address, mac, now);
-                self.put(Fact { mac: Some(mac), ..fact }, now);
+                self.put(Fact { mac: Some(mac), ..fact }, symbol, now);
             }
             (None, Some(symbol)) => self.addresses.wait(address, symbol, now, fact),
-            (None, None) => self.put(fact, now),
+            (None, None) => self.put(fact, None, now),
         }
         found
     }
@@ -154,7 +160,7 @@ impl Ledger {
     /// A phone is at an address: what waited there was its.
     fn is_at(&mut self, address: IpAddr, mac: Mac, now: Time) {
         for (_, _, earlier) in self.addresses.named(address, mac, now) {
-            self.put(Fact { mac: Some(mac), ..earlier }, now);
+            self.place(Fact { mac: Some(mac), ..earlier }, now);
         }
     }
 
@@ -163,15 +169,24 @@ impl Ledger {
         if let (Some(address), Some(mac)) = (fact.address, fact.mac) {
             self.is_at(address, mac, now);
         }
-        self.put(fact, now);
+        self.place(fact, now);
     }
 
-    fn put(&mut self, fact: Fact, now: Time) {
+    fn place(&mut self, fact: Fact, now: Time) {
+        let symbol = match &fact.what {
+            What::File(file) => self.stages.symbol(&file.name),
+            _ => None,
+        };
+        self.put(fact, symbol, now);
+    }
+
+    /// `symbol`: of the file's name.
+    fn put(&mut self, fact: Fact, symbol: Option<Symbol>, now: Time) {
         if let Some(mac) = fact.mac {
             if self.phones.len() >= MANY && !self.phones.contains_key(&mac) {
                 halve(&mut self.phones, Track::last);
             }
-            follow_track(self.phones.entry(mac).or_default(), &fact, &self.stages);
+            follow_track(self.phones.entry(mac).or_default(), &fact, symbol, &self.stages);
         }
         self.since.get_or_insert(now);
         self.pending.push(fact);
@@ -232,7 +247,7 @@ impl Ledger {
     pub(super) fn write(&mut self, store: &mut Store, bounds: Bounds, now: Time) {
         self.since = None;
         self.told = 0;
-        let facts = std::mem::take(&mut self.pending);
+        let mut facts = std::mem::take(&mut self.pending);
         if facts.is_empty() {
             return;
         }
@@ -244,7 +259,12 @@ impl Ledger {
         self.bytes += size;
         let gone = self.surplus(bounds, now);
         store.append(&key, row, gone);
-        self.recent.push_back((key, facts.into()));
+        if facts.len() >= MANY_FACTS {
+            // A building boots: the next row has as many.
+            self.pending.reserve(facts.len());
+        }
+        facts.shrink_to_fit();
+        self.recent.push_back((key, Arc::new(facts)));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
@@ -284,10 +304,10 @@ impl Ledger {
     }
 }
 
-fn follow_track(track: &mut Track, fact: &Fact, stages: &Stages) {
+fn follow_track(track: &mut Track, fact: &Fact, symbol: Option<Symbol>, stages: &Stages) {
     match &fact.what {
         What::File(file) => {
-            track.asked(stages, stages.symbol(&file.name), fact.at);
+            track.asked(stages, symbol, fact.at);
             if matches!(file.end, End::Complete | End::Unconfirmed) {
                 track.fetched(stages, &file.name);
             }

@@ -48,6 +48,7 @@ impl Core {
         // What is held back may hold tags.
         let look = look.filter(|look| self.site.unknown_file && look.hold.is_none());
         self.out.served.send_modify(|served| {
+            let served = Arc::make_mut(served);
             let old = served.strange.take();
             served.strange = look.map(|look| {
                 let tagged = look.tags.iter().map(|tag| tag.mac).collect();
@@ -56,28 +57,32 @@ impl Core {
         });
     }
 
-    /// A request for a file came to its end.
-    pub(super) fn note(&mut self, transfer: Transfer, now: Time) {
+    /// A request for a file came to its end. `named`: the phone whose MAC the name has.
+    pub(super) fn note(&mut self, transfer: Transfer, named: Option<Mac>, now: Time) {
         let address = transfer.asker.ip().to_canonical();
-        let named = Mac::within(transfer.name.as_bytes());
-        let tagged = |mac: &Mac| self.offer.phones.contains_key(mac);
-        if named.is_some_and(|mac| !tagged(&mac)) && self.access.is_scanner(address) {
+        let ticket = transfer.ticket;
+        let known = named.or_else(|| ticket?.mac).or_else(|| self.askers.only(address));
+        let tagged = known.is_some_and(|mac| self.offer.phones.contains_key(&mac));
+        if named.is_some() && !tagged && self.access.is_scanner(address) {
             // Its guesses are no phones; `status` counts it.
             self.forget_at(address);
             return;
         }
-        let ticket = transfer.ticket;
-        let known = named.or_else(|| ticket?.mac).or_else(|| self.askers.only(address));
-        let hidden = transfer.outcome == Outcome::NotFound && self.is_refused(&transfer.name);
+        let missing = transfer.outcome == Outcome::NotFound;
+        let hidden = missing && named.is_some() && tagged && self.is_refused(&transfer.name);
         let own = ticket.is_some_and(|ticket| ticket.role == Role::Own);
-        let name = (!known.is_some_and(|mac| tagged(&mac))).then(|| transfer.name.clone());
+        let name = (!tagged).then(|| transfer.name.clone());
         let complete = transfer.outcome == Outcome::Complete;
         let end = transfer.at.after(Duration::from_millis(transfer.millis));
         let agent = transfer.agent.clone();
         let mac = self.ledger.file(transfer, known, hidden, now);
-        match (mac.and_then(|mac| self.offer.phones.get(&mac)).cloned(), mac, name) {
-            (Some(part), ..) if own => self.awaits(&part, end, now),
-            (None, Some(mac), Some(name)) => {
+        let Some(mac) = mac else { return };
+        if tagged && !own {
+            return;
+        }
+        match (self.offer.phones.get(&mac), name) {
+            (Some(part), _) if own => self.awaits(&part.clone(), end, now),
+            (None, Some(name)) => {
                 self.stranger(mac, address, &name, complete, now);
                 if let (Some(agent), Some(asker)) = (agent, self.observed.unknown.get_mut(&mac)) {
                     asker.agent = Some(fact::short(&agent));

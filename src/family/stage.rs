@@ -190,6 +190,37 @@ pub struct Stages {
     rows: Vec<Row>,
     names: HashMap<String, Symbol>,
     globs: Vec<(String, Symbol)>,
+    /// For each symbol the stages that ask for it: every request of a boot is looked up here.
+    asking: Vec<Asking>,
+}
+
+/// Some of the stages, a bit for each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Several([u64; STAGES_MAX / 64]);
+
+impl Several {
+    fn put(&mut self, number: usize) {
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    fn has(&self, id: StageId) -> bool {
+        let number = usize::from(id.0);
+        self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    fn both(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= other);
+        self
+    }
+}
+
+/// Which stages ask for a symbol, and whether one begins with it.
+#[derive(Clone, Debug, Default)]
+struct Asking {
+    stages: Several,
+    begins: bool,
 }
 
 #[derive(Debug)]
@@ -199,6 +230,8 @@ struct Row {
     /// The list without what comes later.
     list: Vec<Symbol>,
     later: Vec<Symbol>,
+    /// The patterns of the images, in lower case.
+    images: Vec<String>,
     after: Option<StageId>,
 }
 
@@ -243,8 +276,24 @@ impl Stages {
             let Some(symbol) = self.intern(&request.pattern) else { return };
             if request.later { later.push(symbol) } else { list.push(symbol) }
         }
+        let number = self.rows.len();
+        for symbol in list.iter().chain(&later) {
+            self.asks(*symbol).stages.put(number);
+        }
+        if let Some(first) = list.first() {
+            self.asks(*first).begins = true;
+        }
+        let images = stage.images.iter().map(|image| image.to_ascii_lowercase()).collect();
         let (family, stage) = (family.to_owned(), stage.clone());
-        self.rows.push(Row { family, stage, list, later, after: None });
+        self.rows.push(Row { family, stage, list, later, images, after: None });
+    }
+
+    fn asks(&mut self, symbol: Symbol) -> &mut Asking {
+        let number = usize::from(symbol.0);
+        if self.asking.len() <= number {
+            self.asking.resize(number + 1, Asking::default());
+        }
+        &mut self.asking[number]
     }
 
     fn intern(&mut self, pattern: &str) -> Option<Symbol> {
@@ -292,8 +341,14 @@ impl Stages {
     /// What a phone runs next that has taken this image.
     pub fn image(&self, name: &str) -> Option<StageId> {
         let name = general(name);
+        // Nearly all names fail at their first byte.
+        let first = name.as_bytes().first().copied();
+        let may = |pattern: &str| {
+            let begins = pattern.as_bytes().first().copied();
+            begins == first || begins == Some(b'*') || begins.is_none()
+        };
         let best = self.ids().filter_map(|(id, row)| {
-            let fitting = row.stage.images.iter().filter(|p| glob(&p.to_ascii_lowercase(), &name));
+            let fitting = row.images.iter().filter(|pattern| may(pattern) && glob(pattern, &name));
             fitting.map(String::len).max().map(|len| (len, id))
         });
         best.max_by_key(|(len, id)| (*len, std::cmp::Reverse(*id))).map(|(_, id)| id)
@@ -302,10 +357,26 @@ impl Stages {
     /// How each stage fits what was asked for, best first; those that do not are left out, and those
     /// that fit partly where one fits fully.
     pub fn fitting(&self, asked: &[Symbol]) -> Vec<StageId> {
-        let fit = |(id, row): (StageId, &Row)| row.fit(asked).map(|fit| (fit, id));
-        let found: Vec<(Fit, StageId)> = self.ids().filter_map(fit).collect();
-        let best = found.iter().map(|(fit, _)| *fit).max();
-        found.into_iter().filter(|(fit, _)| Some(*fit) == best).map(|(_, id)| id).collect()
+        let asking = self.asking(asked);
+        let (mut found, mut best) = (Vec::new(), Fit::Partly);
+        for (id, row) in self.ids().filter(|(id, _)| asking.has(*id)) {
+            let Some(fit) = row.fit(asked) else { continue };
+            if fit > best {
+                found.clear();
+                best = fit;
+            }
+            if fit == best {
+                found.push(id);
+            }
+        }
+        found
+    }
+
+    /// The stages that ask for all of these, in whatever order.
+    fn asking(&self, asked: &[Symbol]) -> Several {
+        let of = |symbol: &Symbol| self.asking.get(usize::from(symbol.0));
+        let all = asked.iter().map(|symbol| of(symbol).map(|all| all.stages).unwrap_or_default());
+        all.reduce(Several::both).unwrap_or_default()
     }
 
     /// Whether the list of a stage is through.
@@ -316,7 +387,7 @@ impl Stages {
 
     /// Whether some stage begins with this.
     pub fn begins(&self, symbol: Symbol) -> bool {
-        self.rows.iter().any(|row| row.list.first() == Some(&symbol))
+        self.asking.get(usize::from(symbol.0)).is_some_and(|asking| asking.begins)
     }
 
     /// Whether one stage follows the other in the same boot.
@@ -366,13 +437,14 @@ fn general(name: &str) -> String {
     while let Some(rest) = name.strip_prefix('/').or_else(|| name.strip_prefix("./")) {
         name = rest;
     }
-    let name = name.to_ascii_lowercase();
-    let Some(mac) = Mac::within(name.as_bytes()) else { return name };
-    // The digits are all ASCII, and the last twelve of a run count.
-    match name.rfind(&mac.lower()) {
-        Some(at) => format!("{}{{mac}}{}", &name[..at], &name[at + 12..]),
-        None => name,
-    }
+    let mut name = name.to_ascii_lowercase();
+    let Some((mut at, _)) = Mac::found(name.as_bytes()) else { return name };
+    // The digits are all ASCII. Where it stands twice, the last one counts.
+    let digits = &name.as_bytes()[at..at + 12];
+    let again = name.as_bytes()[at + 12..].windows(12).rposition(|part| part == digits);
+    at = again.map_or(at, |later| at + 12 + later);
+    name.replace_range(at..at + 12, "{mac}");
+    name
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for anything.
@@ -455,6 +527,18 @@ mod tests {
         ] {
             let found = table.image(image).and_then(|id| table.get(id)).map(|s| s.name.as_str());
             assert_eq!(found, stage, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_mac_stands_for_any_and_the_last_one_counts() {
+        for (name, expected) in [
+            ("./SIP0018B9FFFFFE.cnf", "sip{mac}.cnf"),
+            ("MGC0018B9FFFFFE.cnf", "mgc{mac}.cnf"),
+            ("0018b9fffffe/0018B9FFFFFE.cfg", "0018b9fffffe/{mac}.cfg"),
+            ("000000000000.cfg", "000000000000.cfg"),
+        ] {
+            assert_eq!(general(name), expected);
         }
     }
 

@@ -7,7 +7,7 @@ use super::observed::Observed;
 use super::offer::Offer;
 use super::standing::{Standing, direct, stranded};
 use crate::base::{Digest, Mac, Time};
-use crate::model::site::Pacing;
+use crate::model::site::{DirectMode, Pacing};
 
 /// Who tells a phone to look.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,8 +115,8 @@ fn notify(
     })
 }
 
-/// Who tells it. What has a contact registered by the name that its phone runs; one that is nowhere
-/// registered is told where it was.
+/// Who tells it. What has a contact registered by the name that its phone runs; one that fetched something
+/// else and did not register since is told where it was: Asterisk does not reach it.
 fn via(observed: &Observed, pacing: &Pacing, mac: Mac, peer: &str, stand: &Standing) -> Via {
     let seen = observed.phones.get(&mac);
     let told = seen.and_then(|seen| seen.told.as_ref());
@@ -124,10 +124,9 @@ fn via(observed: &Observed, pacing: &Pacing, mac: Mac, peer: &str, stand: &Stand
     let facts = observed.peers.get(peer).map(|seen| &seen.facts);
     let to = facts.and_then(|facts| facts.address).filter(|to| to.port() != 0);
     let status = facts.map_or("", |facts| &facts.status);
-    let to = match to {
-        Some(to) => Some(to).filter(|_| direct(told, status, pacing.direct)),
-        None => seen.zip(stand.wanted).and_then(|(seen, wanted)| stranded(seen, wanted)),
-    };
+    let lost = seen.zip(stand.wanted).and_then(|(seen, wanted)| stranded(seen, wanted));
+    let lost = lost.filter(|_| pacing.direct == DirectMode::Unreachable);
+    let to = lost.or_else(|| to.filter(|_| direct(told, status, pacing.direct)));
     to.map_or(Via::Asterisk, |to| Via::Direct { to, user: peer.to_owned() })
 }
 

@@ -137,7 +137,7 @@ pub fn standing(
     let asked = intents.pushes.get(&part.mac).copied();
     let proof = if rules.foreign { Proof::Missing } else { proof(seen, wanted, rules, now) };
     let found = match &proof {
-        _ if rules.foreign => foreign(seen, wanted, about),
+        _ if rules.foreign => foreign(seen, wanted, about, rules.pacing),
         Proof::Runs if asked.is_none() && live.clone().all(|a| applied(seen, a)) => {
             stand(State::Current, "", None)
         }
@@ -197,7 +197,7 @@ fn applied(seen: &Seen, artifact: &Artifact) -> bool {
 }
 
 /// Behind another TFTP server nothing can be proved: a phone is told once for each change.
-fn foreign(seen: &Seen, wanted: Digest, about: Digest) -> Standing {
+fn foreign(seen: &Seen, wanted: Digest, about: Digest, pacing: &Pacing) -> Standing {
     if seen.assumed.is_none_or(|assumed| assumed == wanted) {
         return stand(
             State::Unknown,
@@ -206,7 +206,10 @@ fn foreign(seen: &Seen, wanted: Digest, about: Digest) -> Standing {
         );
     }
     let told = seen.told.as_ref().filter(|t| t.token == about);
-    let due = told.map_or(Time(0), |t| t.at.after(SEND_RETRY));
+    let due = told.map_or(Time(0), |told| match told.result {
+        Notified::Silent | Notified::Answered(_) => unreached(told, pacing),
+        _ => told.at.after(SEND_RETRY),
+    });
     stand(State::Pending, "its exported files changed", Some(due))
 }
 

@@ -180,18 +180,22 @@ impl Desk {
 
     /// The same with another answer of Asterisk's.
     fn told_with(&mut self, result: &Notified) -> Vec<u8> {
-        let mut agenda = Agenda::default();
-        for part in self.offer.phones.values() {
-            agenda.set(part.mac, Some(self.standing(part)));
-        }
-        let (offer, observed) = (&self.offer, &self.observed);
-        let actions = reconcile(&agenda, offer, observed, &self.pacing, &mut self.pace, self.now);
+        let actions = self.actions();
         let told = actions.into_iter().map(|Action::Notify { mac, about, .. }| {
             self.observed.ordered(mac, about, self.now);
             self.observed.notified(mac, result.clone());
             mac.bytes()[5]
         });
         told.collect()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        let mut agenda = Agenda::default();
+        for part in self.offer.phones.values() {
+            agenda.set(part.mac, Some(self.standing(part)));
+        }
+        let (offer, observed) = (&self.offer, &self.observed);
+        reconcile(&agenda, offer, observed, &self.pacing, &mut self.pace, self.now)
     }
 
     fn state(&self, n: u8) -> State {

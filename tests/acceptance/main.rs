@@ -15,6 +15,7 @@ mod first;
 mod pjsip;
 mod reload;
 mod restart;
+mod rollout;
 mod secrets;
 mod site;
 mod trace;

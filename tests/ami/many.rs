@@ -65,7 +65,7 @@ async fn asterisk(listener: TcpListener, storm: usize) {
             _ => {
                 text = format!(
                     "Response: Error\r\nActionID: {id}\r\nMessage: Invalid/unknown command\r\n\r\n"
-                )
+                );
             }
         }
         if stream.write_all(text.as_bytes()).await.is_err() {

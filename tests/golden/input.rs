@@ -15,7 +15,9 @@ use handset::family::images::Images;
 use handset::model::peer::codecs::FORMATS;
 use handset::model::peer::{CallerId, Dtmf, Kind, Nat, Peer, Places, Registrar, Tech, Transport};
 use handset::model::phone::{Line, Phone};
-use handset::model::site::{FamilySettings, Http, Pacing, PushMode, ReloadMode, Site, Tftp};
+use handset::model::site::{
+    DirectMode, FamilySettings, Http, Pacing, PushMode, ReloadMode, Site, Tftp,
+};
 use handset::model::tag::Tag;
 
 pub(crate) struct Input {
@@ -286,7 +288,9 @@ fn site() -> Site {
             retry_max: Duration::from_secs(900),
             proof: Duration::from_secs(180),
             unknown: Duration::from_secs(30),
+            direct: DirectMode::Unreachable,
         },
+        notify_from: ([0, 0, 0, 0], 0).into(),
         ami: None,
         tftp: Tftp { listen: None, root: None },
         dhcp: handset::model::site::Dhcp::default(),

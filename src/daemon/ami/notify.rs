@@ -36,10 +36,10 @@ pub(super) struct Notifies {
 }
 
 impl Notifies {
-    /// Takes an order, or gives it back when too many wait.
-    pub(super) fn push(&mut self, notify: Notify) -> Result<(), Notify> {
+    /// Takes an order, or names its phone when too many wait.
+    pub(super) fn push(&mut self, notify: Notify) -> Result<(), Mac> {
         if self.waiting.len() >= WAITING_MAX {
-            return Err(notify);
+            return Err(notify.mac);
         }
         self.waiting.push(notify);
         Ok(())

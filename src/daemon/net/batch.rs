@@ -8,11 +8,47 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::libc;
 use nix::sys::socket::{self, ControlMessage, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage};
 
-use super::{Arrival, Source, address, arrival, source, target};
+use super::{Arrival, Listener, Source, address, arrival, own, source, target};
 use crate::wire::tftp::Datagram;
 
 /// Datagrams in one system call.
 pub const BATCH: usize = 64;
+
+/// The least that a call makes room for.
+const FEW: usize = 8;
+
+/// For how many datagrams the next call at a socket makes room. A place costs something also where
+/// nothing comes, and most ports have one or two: there is room for all once a call was filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(FEW)
+    }
+}
+
+impl Room {
+    /// Whether so many fill it: there may be more.
+    fn filled(&mut self, came: usize) -> bool {
+        let filled = came >= self.0;
+        if filled {
+            self.0 = BATCH;
+        } else if came * 4 < self.0 {
+            self.0 = (self.0 / 2).max(FEW);
+        }
+        filled
+    }
+}
+
+/// What came with one call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Came {
+    /// So many datagrams.
+    pub count: usize,
+    /// There may be more.
+    pub more: bool,
+}
 
 /// Receives up to [`BATCH`] datagrams at once.
 pub struct Inbox {
@@ -33,17 +69,20 @@ impl Inbox {
         }
     }
 
-    /// Takes in what is there, over what it held. Gives how many came; [`io::ErrorKind::WouldBlock`]
-    /// when there was nothing.
-    pub fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+    /// Takes in what is there, over what it held; [`io::ErrorKind::WouldBlock`] when there was nothing.
+    pub fn receive(&mut self, socket: &Listener, room: &mut Room) -> io::Result<Came> {
         self.arrivals.clear();
-        let mut slices: Vec<_> =
-            self.buffer.chunks_exact_mut(self.size).map(|part| [IoSliceMut::new(part)]).collect();
+        let parts = self.buffer.chunks_exact_mut(self.size).take(room.0);
+        let mut slices: Vec<_> = parts.map(|part| [IoSliceMut::new(part)]).collect();
         let fd = socket.as_fd().as_raw_fd();
         let flags = MsgFlags::MSG_DONTWAIT;
         let messages = socket::recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None)?;
         self.arrivals.extend(messages.map(|message| arrived(&message)));
-        Ok(self.arrivals.len())
+        if let Some(ip) = own(socket.local()) {
+            self.arrivals.iter_mut().for_each(|arrival| arrival.asked.ip = ip);
+        }
+        let count = self.arrivals.len();
+        Ok(Came { count, more: room.filled(count) })
     }
 
     /// What [`Inbox::receive`] took in last.
@@ -91,6 +130,8 @@ pub struct Outbox {
     headers: Option<MultiHeaders<SockaddrStorage>>,
     waiting: VecDeque<Parcel>,
     ipv4: bool,
+    /// Everything leaves from the address that the socket is bound to.
+    own: bool,
     /// The kernel cuts one piece into equal datagrams (`UDP_SEGMENT`, Linux 4.18).
     segments: bool,
     /// Datagrams that could not be sent, since the start.
@@ -100,8 +141,8 @@ pub struct Outbox {
 impl Outbox {
     /// For a socket with a local address of this kind.
     pub fn new(local: SocketAddr) -> Self {
-        let ipv4 = local.is_ipv4();
-        Self { headers: None, waiting: VecDeque::new(), ipv4, segments: true, failed: 0 }
+        let (ipv4, own) = (local.is_ipv4(), own(local).is_some());
+        Self { headers: None, waiting: VecDeque::new(), ipv4, own, segments: true, failed: 0 }
     }
 
     /// Whether nothing waits.
@@ -169,6 +210,10 @@ impl Outbox {
         let segments = ControlMessage::UdpGsoSegments(&size);
         let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
         let to = target(self.ipv4, first.to)?;
+        if self.own {
+            socket::sendmsg(fd, &parts, &[segments], flags, Some(&to))?;
+            return Ok(count);
+        }
         source(self.ipv4, &first.source, |info| {
             socket::sendmsg(fd, &parts, &[info, segments], flags, Some(&to))
         })?;
@@ -201,6 +246,12 @@ impl Outbox {
             before = Some(parcel.to);
         }
         let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        if self.own {
+            let bare = || MultiHeaders::preallocate(BATCH, None);
+            let headers = self.headers.get_or_insert_with(bare);
+            let sent = socket::sendmmsg(fd, headers, parts.iter(), &addresses, [], flags)?;
+            return Ok(sent.count());
+        }
         let headers = self.headers.get_or_insert_with(|| room(self.ipv4));
         source(self.ipv4, &source_of_all, |info| {
             let sent =

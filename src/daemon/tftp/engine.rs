@@ -13,7 +13,7 @@ use super::desk::Desk;
 use super::fair::Turns;
 use super::table::Id;
 use crate::daemon::event::Outcome;
-use crate::daemon::net::batch::{BATCH, Inbox};
+use crate::daemon::net::batch::{BATCH, Came, Inbox, Room};
 use crate::daemon::net::{self, Listener};
 use crate::daemon::serve::Unreadable;
 use crate::wire::tftp::packet::MAX_REQUEST;
@@ -55,6 +55,8 @@ pub(super) struct Engine {
     sockets: Vec<Listener>,
     /// Sockets that are waited for because they took no more.
     blocked: Vec<bool>,
+    /// How much is taken out of each socket at once.
+    rooms: Vec<Room>,
     mailbox: Arc<Mailbox>,
     desk: Desk,
     requests: Inbox,
@@ -81,6 +83,7 @@ impl Engine {
         Ok(Self {
             epoll,
             blocked: vec![false; sockets.len()],
+            rooms: vec![Room::default(); sockets.len()],
             sockets,
             mailbox,
             desk,
@@ -136,14 +139,13 @@ impl Engine {
     /// Takes in what waits at a listener: all of it, because a socket holds little.
     fn requests(&mut self, door: usize) {
         for _ in 0..BATCHES {
-            let Some(came) = receive(&mut self.requests, &self.sockets[door], &self.desk) else {
-                return;
-            };
+            let socket = (&self.sockets[door], &mut self.rooms[door]);
+            let Some(came) = receive(&mut self.requests, socket, &self.desk) else { return };
             let now = Instant::now();
             for (arrival, datagram) in self.requests.datagrams() {
-                self.desk.asked(door, arrival, datagram, came == BATCH, now);
+                self.desk.asked(door, arrival, datagram, came.count == BATCH, now);
             }
-            if came < BATCH {
+            if !came.more {
                 return;
             }
         }
@@ -152,15 +154,14 @@ impl Engine {
     /// Takes in what waits at a port, and answers it.
     fn packets(&mut self, port: usize) {
         for _ in 0..BATCHES {
-            let Some(came) = receive(&mut self.packets, &self.sockets[port], &self.desk) else {
-                return;
-            };
+            let socket = (&self.sockets[port], &mut self.rooms[port]);
+            let Some(came) = receive(&mut self.packets, socket, &self.desk) else { return };
             let now = Instant::now();
             for (arrival, datagram) in self.packets.datagrams() {
                 self.desk.heard(port, arrival, datagram, now);
             }
             self.send(port);
-            if came < BATCH {
+            if !came.more {
                 return;
             }
         }
@@ -245,8 +246,8 @@ impl Engine {
 }
 
 /// Takes in one batch, if there is one. An error of a socket never ends the service.
-fn receive(inbox: &mut Inbox, socket: &Listener, desk: &Desk) -> Option<usize> {
-    match inbox.receive(socket) {
+fn receive(inbox: &mut Inbox, (socket, room): (&Listener, &mut Room), desk: &Desk) -> Option<Came> {
+    match inbox.receive(socket, room) {
         Ok(came) => Some(came),
         Err(error) => {
             if error.kind() != io::ErrorKind::WouldBlock {

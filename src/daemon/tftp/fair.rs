@@ -14,6 +14,9 @@ const SHARE: u32 = 32;
 const OF_ONE: u32 = 1024;
 const OF_ALL: usize = 32_768;
 
+/// Room for so many is kept while nobody waits: in a storm that is a moment.
+const KEPT: usize = 8192;
+
 /// A request as it came, and the listener that it came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Waiting {
@@ -57,8 +60,11 @@ impl Turns {
     pub(super) fn next(&mut self) -> Option<Waiting> {
         let next = self.first.pop_front().or_else(|| self.later.pop_front());
         if self.is_empty() {
-            // Nobody waits: everybody begins anew, and nothing is kept.
-            *self = Self::default();
+            // Nobody waits: everybody begins anew.
+            self.hosts.clear();
+            if self.hosts.capacity().max(self.first.capacity()).max(self.later.capacity()) > KEPT {
+                *self = Self::default();
+            }
         }
         next
     }

@@ -2,6 +2,7 @@
 //! once is a few hundred messages; the log line by line as long as it is calm, then a sum for each
 //! second.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -34,7 +35,10 @@ const LINES: u32 = 50;
 pub(super) struct Reporter {
     report: mpsc::Sender<Event>,
     counters: Arc<Counters>,
-    waiting: Vec<Transfer>,
+    /// Batches, all but the last of them full.
+    waiting: VecDeque<Vec<Transfer>>,
+    /// Transfers in them.
+    count: usize,
     /// When the first of them has to go out.
     due: Option<Instant>,
     /// How long the first one waits for others.
@@ -45,22 +49,32 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn new(report: mpsc::Sender<Event>, counters: Arc<Counters>) -> Self {
         let log = Log { second: Instant::now(), lines: 0, complete: 0, others: 0 };
-        Self { report, counters, waiting: Vec::new(), due: None, tick: TICK, log }
+        Self { report, counters, waiting: VecDeque::new(), count: 0, due: None, tick: TICK, log }
     }
 
     /// A transfer ended.
     pub(super) fn ended(&mut self, transfer: Transfer, now: Instant) {
         self.log.line(&transfer, now);
         self.counters.ended.count(&transfer.outcome, transfer.bytes);
-        if self.waiting.len() >= QUEUE {
+        if self.count >= QUEUE {
             self.counters.unreported.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.waiting.push(transfer);
+        self.wait(transfer);
         self.due.get_or_insert(now + self.tick);
-        if self.waiting.len() == ENOUGH {
+        if self.count == ENOUGH {
             self.pass_on(now);
         }
+    }
+
+    fn wait(&mut self, transfer: Transfer) {
+        self.count += 1;
+        if let Some(last) = self.waiting.back_mut().filter(|last| last.len() < BATCH) {
+            return last.push(transfer);
+        }
+        let mut batch = Vec::with_capacity(if self.tick == BUSY { BATCH } else { 1 });
+        batch.push(transfer);
+        self.waiting.push_back(batch);
     }
 
     /// When [`Reporter::tick`] has something to do.
@@ -78,17 +92,19 @@ impl Reporter {
 
     /// Hands a batch to the core; while the core is busy, what ended waits here.
     fn pass_on(&mut self, now: Instant) {
-        self.tick = if self.waiting.len() < MANY { TICK } else { BUSY };
+        self.tick = if self.count < MANY { TICK } else { BUSY };
         while !self.waiting.is_empty() {
             let Ok(room) = self.report.try_reserve() else {
                 self.due = Some(now + TICK);
                 if self.report.is_closed() {
                     self.waiting.clear();
+                    self.count = 0;
                 }
                 return;
             };
-            let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
-            room.send(Event::Transfers(std::mem::replace(&mut self.waiting, rest)));
+            let Some(batch) = self.waiting.pop_front() else { break };
+            self.count -= batch.len();
+            room.send(Event::Transfers(batch));
         }
         self.due = None;
     }

@@ -33,7 +33,7 @@ pub(in crate::daemon) struct Start {
     pub(in crate::daemon) recent: Vec<Row>,
     pub(in crate::daemon) pending: Arc<[Fact]>,
     pub(in crate::daemon) stages: Arc<Stages>,
-    pub(in crate::daemon) served: watch::Receiver<Served>,
+    pub(in crate::daemon) served: watch::Receiver<Arc<Served>>,
     /// Only these phones; none for all.
     pub(in crate::daemon) only: Option<BTreeSet<Mac>>,
     /// From then on; none for the last boot.
@@ -47,7 +47,7 @@ pub(in crate::daemon) struct Start {
 struct Teller {
     narrator: Narrator,
     stages: Arc<Stages>,
-    served: watch::Receiver<Served>,
+    served: watch::Receiver<Arc<Served>>,
     only: Option<BTreeSet<Mac>>,
     hears: bool,
 }

@@ -92,9 +92,14 @@ impl Fact {
 
 /// A text from the network, not longer than it may be.
 pub fn short(text: &str) -> String {
+    cut(text).to_owned()
+}
+
+/// As [`short`], in place.
+pub fn cut(text: &str) -> &str {
     let mut end = text.len().min(TEXT_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    &text[..end]
 }

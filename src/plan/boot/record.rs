@@ -1,13 +1,13 @@
 //! Facts on disk: what happened within a moment, as one row. The names that all phones ask for, and each
 //! phone with its address, stand in it once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use super::Said;
-use super::fact::{End, Fact, Fetched, What, short};
+use super::fact::{End, Fact, Fetched, What, cut, short};
 use crate::base::{Mac, Time};
 use crate::plan::observed::Notified;
 
@@ -67,16 +67,33 @@ enum Dhcp {
 
 /// The words of a row while it is written.
 #[derive(Default)]
-struct Words(HashMap<String, usize>);
+struct Words {
+    known: HashMap<String, usize>,
+    /// A name while it is looked up.
+    name: String,
+}
 
 impl Words {
-    fn index(&mut self, word: String) -> usize {
-        let next = self.0.len();
-        *self.0.entry(word).or_insert(next)
+    fn index(&mut self, word: &str) -> usize {
+        if let Some(index) = self.known.get(word) {
+            return *index;
+        }
+        let next = self.known.len();
+        self.known.insert(word.to_owned(), next);
+        next
+    }
+
+    /// The word of a phone's file.
+    fn file(&mut self, name: &str, mac: Option<Mac>) -> usize {
+        let mut word = std::mem::take(&mut self.name);
+        general(name, mac, &mut word);
+        let index = self.index(&word);
+        self.name = word;
+        index
     }
 
     fn list(self) -> Vec<String> {
-        let mut all: Vec<(usize, String)> = self.0.into_iter().map(|(w, i)| (i, w)).collect();
+        let mut all: Vec<(usize, String)> = self.known.into_iter().map(|(w, i)| (i, w)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, word)| word).collect()
     }
@@ -86,14 +103,18 @@ impl Words {
 /// how often.
 pub fn encode(facts: &[Fact]) -> (Time, Vec<u8>) {
     let first = facts.iter().map(|fact| fact.at).min().unwrap_or_default();
-    let (mut words, mut who) =
-        (Words::default(), BTreeMap::<(Option<Mac>, Option<IpAddr>), Who>::new());
+    let (mut words, mut who) = (Words::default(), Vec::<Who>::new());
+    let mut places = HashMap::<(Option<Mac>, Option<IpAddr>), usize>::new();
     for fact in facts {
-        let key = (fact.mac, fact.address);
-        let fresh = || Who { mac: key.0, at: key.1, files: Vec::new(), others: Vec::new() };
-        add(who.entry(key).or_insert_with(fresh), fact, first, &mut words);
+        let (mac, at) = (fact.mac, fact.address);
+        let place = *places.entry((mac, at)).or_insert_with(|| {
+            who.push(Who { mac, at, files: Vec::new(), others: Vec::new() });
+            who.len() - 1
+        });
+        add(&mut who[place], fact, first, &mut words);
     }
-    let row = Row { at: first.0, words: words.list(), who: who.into_values().collect() };
+    who.sort_unstable_by_key(|who| (who.mac, who.at));
+    let row = Row { at: first.0, words: words.list(), who };
     (first, serde_json::to_vec(&row).unwrap_or_default())
 }
 
@@ -101,13 +122,13 @@ fn add(who: &mut Who, fact: &Fact, first: Time, words: &mut Words) {
     let at = fact.at.0.saturating_sub(first.0);
     let other = match &fact.what {
         What::File(file) => {
-            let name = words.index(general(&file.name, fact.mac));
+            let name = words.file(&file.name, fact.mac);
             let end = match &file.end {
                 End::Complete => usize::from(file.own),
                 End::Unconfirmed => 2,
                 End::Missing => 3,
                 End::Hidden => 4,
-                End::Broken(why) => 5 + words.index(short(why)),
+                End::Broken(why) => 5 + words.index(cut(why)),
             };
             let soon = |row: &Row5| at.saturating_sub(row.0) < SOON;
             let same = |row: &&mut Row5| row.1 == name && row.2 == end && soon(row);
@@ -116,7 +137,7 @@ fn add(who: &mut Who, fact: &Fact, first: Time, words: &mut Words) {
                 None => who.files.push((at, name, end, file.bytes, file.millis, file.times)),
             };
         }
-        What::Registered(peer) => Other::Registered(words.index(short(peer))),
+        What::Registered(peer) => Other::Registered(words.index(cut(peer))),
         What::Notified(result) => Other::Notified(result.clone()),
         What::Dhcp(said, about) => {
             let (said, why) = match said {
@@ -131,7 +152,7 @@ fn add(who: &mut Who, fact: &Fact, first: Time, words: &mut Words) {
                 Said::Silent(why) => (Dhcp::Silent, Some(why)),
                 Said::Foreign { server, wrong } => (Dhcp::Foreign(*server), wrong.as_ref()),
             };
-            Other::Dhcp(said, *about, why.map(|why| words.index(short(why))))
+            Other::Dhcp(said, *about, why.map(|why| words.index(cut(why))))
         }
     };
     who.others.push((at, other));
@@ -197,13 +218,23 @@ impl Dhcp {
 }
 
 /// A name with its phone's address taken out, so that all phones have it in common.
-fn general(name: &str, mac: Option<Mac>) -> String {
-    let name = short(name);
-    match mac {
-        Some(mac) if name.contains(&mac.upper()) => name.replace(&mac.upper(), "{MAC}"),
-        Some(mac) => name.replace(&mac.lower(), "{mac}"),
-        None => name,
+fn general(name: &str, mac: Option<Mac>, word: &mut String) {
+    word.clear();
+    let mut rest = cut(name);
+    if let Some(mac) = mac {
+        let (lower, upper) = (mac.digits(), mac.digits().map(|digit| digit.to_ascii_uppercase()));
+        let place = |digits: &[u8; 12], text: &str| {
+            text.as_bytes().windows(12).position(|part| part == digits)
+        };
+        let (digits, sign) =
+            if place(&upper, rest).is_some() { (upper, "{MAC}") } else { (lower, "{mac}") };
+        while let Some(at) = place(&digits, rest) {
+            word.push_str(&rest[..at]);
+            word.push_str(sign);
+            rest = &rest[at + 12..];
+        }
     }
+    word.push_str(rest);
 }
 
 fn special(name: &str, mac: Option<Mac>) -> String {

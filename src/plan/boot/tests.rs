@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::story::{Kind, Narrator, Scene};
 use super::track::Turn;
-use super::tracker::Tracker;
+use super::tracker::{Addresses, Tracker};
 use super::{record, script};
 use crate::base::{Mac, Sources, Time};
 use crate::family::library;
@@ -169,6 +169,40 @@ fn rows_keep_every_fact() {
     assert_eq!(record::decode(&row).unwrap(), facts);
     assert_eq!(record::decode(&row[..row.len() - 1]), None);
     assert_eq!(record::decode(b""), None);
+}
+
+#[test]
+fn a_row_has_names_without_the_mac_as_it_is_written_in_them() {
+    let check = |name: &str, word: &str| {
+        let line = format!("9:0:0 0018b9fffffe 10.0.0.1 get {name} 12");
+        let facts = script::facts(&line);
+        let (_, row) = record::encode(&facts);
+        let words = format!("\"words\":[\"{word}\"]");
+        assert!(String::from_utf8_lossy(&row).contains(&words), "{name}");
+        assert_eq!(record::decode(&row).unwrap(), facts);
+    };
+    check("SIP0018B9FFFFFE.cnf", "SIP{MAC}.cnf");
+    check("0018b9fffffe/0018b9fffffe.cfg", "{mac}/{mac}.cfg");
+    check("0018B9FFFFFE/0018b9fffffe", "{MAC}/0018b9fffffe");
+    check("SIP0018B9FFFFFF.cnf", "SIP0018B9FFFFFF.cnf");
+}
+
+#[test]
+fn who_is_alone_at_an_address_is_still_there_with_a_request_without_a_mac() {
+    let at = |seconds: u64| Time(seconds * 1000);
+    let symbol = stages().symbol("OS79XX.TXT").unwrap();
+    let mut addresses = Addresses::new(9);
+    assert_eq!(addresses.alone(home(1), at(0)), None);
+    addresses.named(home(1), mac(1), at(0));
+    assert_eq!(addresses.alone(home(1), at(80)), Some(mac(1)));
+    assert_eq!(addresses.phones(home(1), at(160)).collect::<Vec<_>>(), [mac(1)]);
+    addresses.wait(home(1), symbol, at(160), ());
+    assert_eq!(addresses.alone(home(1), at(160)), None);
+    assert_eq!(addresses.named(home(1), mac(1), at(161)).len(), 1);
+    assert_eq!(addresses.alone(home(1), at(251)), None);
+    addresses.named(home(1), mac(1), at(251));
+    addresses.named(home(1), mac(2), at(252));
+    assert_eq!(addresses.alone(home(1), at(252)), None);
 }
 
 #[test]

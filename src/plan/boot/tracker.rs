@@ -85,6 +85,19 @@ impl<T> Addresses<T> {
         here.filter(move |(_, at)| now.since(*at) < NAMED).map(|(mac, _)| *mac)
     }
 
+    /// The only phone that named itself at an address a moment ago, which is still there with this
+    /// request: as [`choose`] and [`Addresses::named`], for an address where nothing waits.
+    pub fn alone(&mut self, address: IpAddr, now: Time) -> Option<Mac> {
+        let here = self.here.get_mut(&address).filter(|here| here.waiting.is_empty())?;
+        let [(mac, at)] = here.phones.as_mut_slice() else { return None };
+        if now.since(*at) >= NAMED {
+            return None;
+        }
+        *at = now;
+        here.last = here.last.max(now);
+        Some(*mac)
+    }
+
     /// Takes out what has waited in vain.
     pub fn expired(&mut self, now: Time) -> Vec<T> {
         let mut gone = Vec::new();
@@ -253,12 +266,13 @@ pub fn choose<T, P: AsRef<Track>>(
     symbol: Symbol,
     now: Time,
 ) -> Option<Mac> {
-    let here: Vec<Mac> = addresses.phones(address, now).collect();
-    if let [only] = here.as_slice() {
-        return Some(*only);
+    let mut here = addresses.phones(address, now);
+    let (first, second) = (here.next()?, here.next());
+    if second.is_none() {
+        return Some(first);
     }
-    let waits = |mac: &Mac| {
-        let track = phones.get(mac)?.as_ref();
+    let waits = |mac: Mac| {
+        let track = phones.get(&mac)?.as_ref();
         if now.since(track.last()) >= TOGETHER {
             return None;
         }
@@ -266,9 +280,10 @@ pub fn choose<T, P: AsRef<Track>>(
         let repeats = list.contains(&symbol);
         list.push(symbol);
         let fits = list.len() > 1 && !stages.fitting(&list).is_empty();
-        fits.then_some((repeats, track.last(), *mac))
+        fits.then_some((repeats, track.last(), mac))
     };
-    here.iter().filter_map(waits).min().map(|(.., mac)| mac)
+    let all = [Some(first), second].into_iter().flatten().chain(here);
+    all.filter_map(waits).min().map(|(.., mac)| mac)
 }
 
 impl AsRef<Track> for Track {

@@ -9,10 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 impl Desk {
     /// What the reconciler orders now, with each result as if told at once.
     fn via(&mut self, result: &Notified) -> Vec<Via> {
-        let rules =
-            Rules { mode: self.mode, pacing: &self.pacing, foreign: self.foreign, since: Time(0) };
-        let actions =
-            reconcile(&self.offer, &self.observed, &self.intents, &rules, &mut self.pace, self.now);
+        let actions = self.actions();
         let told = actions.into_iter().map(|Action::Notify { mac, about, via, .. }| {
             self.observed.ordered(mac, about, self.now);
             self.observed.notified(mac, result.clone());
@@ -176,4 +173,20 @@ fn rows_of_before_and_of_now_are_read() {
     told.result = Notified::Answered(489);
     let row = serde_json::to_string(&told).unwrap();
     assert_eq!(serde_json::from_str::<crate::plan::observed::Told>(&row).unwrap(), told, "{row}");
+}
+
+#[test]
+fn a_phone_that_was_taken_back_and_is_nowhere_registered_is_told_where_it_was() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "bad", "s", true).wait(MINUTE).fetch(1);
+    desk.observed.unlisted();
+    assert_eq!(desk.wait(MINUTE * 4).via(&Notified::Sent), []);
+    desk.edit(1, "old", "s", true);
+    let to = ([127, 0, 1, 1], 5060).into();
+    let own = Via::Direct { to, user: peer(1, 1) };
+    assert_eq!(desk.via(&Notified::Answered(200)), [own.clone()]);
+    assert_eq!(desk.wait(SECOND * 59).via(&Notified::Answered(200)), []);
+    assert_eq!(desk.wait(SECOND).via(&Notified::Answered(200)), [own], "it may have missed it");
+    desk.boot(1);
+    assert_eq!(desk.state(1), State::Current);
 }

@@ -21,7 +21,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// A phone that runs; it loses its power when this is dropped.
 pub struct Phone {
     shared: Arc<Shared>,
-    address: Ipv4Addr,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
@@ -33,11 +32,10 @@ pub async fn spawn(mut config: Config) -> Phone {
     {
         config.flash = flash;
     }
-    let shared = Arc::new(Shared::new(config.mac, config.flash.clone()));
-    let address = config.address;
+    let shared = Arc::new(Shared::new(&config));
     let (commands, inbox) = mpsc::channel(16);
     let task = tokio::spawn(phone::run(config, Arc::clone(&shared), inbox));
-    Phone { shared, address, commands, task }
+    Phone { shared, commands, task }
 }
 
 impl Phone {
@@ -46,7 +44,7 @@ impl Phone {
         self.shared.events()
     }
 
-    /// The last 8192 events.
+    /// The last events: as many as the configuration says.
     pub fn history(&self) -> Vec<Report> {
         self.shared.history(0)
     }
@@ -58,7 +56,7 @@ impl Phone {
 
     /// The number of the newest event, for [`Phone::wait_event`].
     pub fn mark(&self) -> u64 {
-        self.history().last().map_or(0, |report| report.seq)
+        self.shared.mark()
     }
 
     /// Waits until the state is as wanted.
@@ -145,12 +143,22 @@ impl Phone {
 
     /// Cuts the power and gives it back: nothing is unregistered.
     pub async fn power_cycle(&self) {
-        self.send(Command::PowerCycle).await;
+        self.power_cut(Duration::ZERO, None).await;
+    }
+
+    /// Cuts the power for so long; with `address`, the phone has that one when it comes back.
+    pub async fn power_cut(&self, dark: Duration, address: Option<Ipv4Addr>) {
+        self.send(Command::PowerCut { dark, address }).await;
+    }
+
+    /// Where the phone is.
+    pub fn address(&self) -> Ipv4Addr {
+        self.shared.address()
     }
 
     /// What the phone has instead of a web browser, and the addresses in its flash to begin at.
     pub fn browser(&self) -> Browser {
-        Browser::new(self.address, self.state().flash)
+        Browser::new(self.address(), self.state().flash)
     }
 
     /// Changes the faults.

@@ -6,7 +6,7 @@
 //! with handset on purpose: it is the judge of what handset serves.
 //!
 //! Every phone has an address of its own (127.x.y.z), so that servers can tell the askers apart,
-//! and runs as one task; some hundred fit into one process. Reading order: [`Config`] and
+//! and runs as one task: some thousands fit into one process. Reading order: [`Config`] and
 //! [`Phone`] (what a test uses), `phone` (its life from boot to restart), `tftp`, `config` and
 //! `flash` (the files), `sip`, `sync`.
 //!
@@ -21,6 +21,7 @@ mod firmware;
 mod flash;
 mod handle;
 mod load;
+mod observer;
 mod phone;
 mod running;
 mod screen;
@@ -40,6 +41,7 @@ pub use event::{CallState, Event, LineInfo, Report, Stage};
 pub use firmware::{Firmware, image, list};
 pub use flash::Flash;
 pub use handle::{Phone, spawn};
+pub use observer::Observer;
 pub use screen::{Field, Screen, SoftKey};
 pub use services::Browser;
 pub use shared::{Phase, State};
@@ -167,6 +169,8 @@ pub struct Faults {
     pub never_register_after_fetch: bool,
     /// Does not answer OPTIONS, so that Asterisk thinks it unreachable.
     pub mute_options: bool,
+    /// Obeys a check-sync at once, also in the middle of a call.
+    pub impatient: bool,
     /// Fetches images, and runs on with the old ones.
     pub flash_fails: bool,
     /// Takes one block of an image and never acknowledges it.
@@ -210,6 +214,10 @@ pub struct Config {
     pub unregister_on_restart: bool,
     /// Whether to tell every SIP message ([`Event::Sip`]).
     pub trace_sip: bool,
+    /// Events kept for [`Phone::history`] and [`Phone::wait_event`].
+    pub history: usize,
+    /// Told every event at once, beside the history.
+    pub observer: Option<Observer>,
 }
 
 impl Config {
@@ -233,6 +241,8 @@ impl Config {
             answer_calls: true,
             unregister_on_restart: false,
             trace_sip: false,
+            history: 8192,
+            observer: None,
         }
     }
 

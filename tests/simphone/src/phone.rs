@@ -1,9 +1,11 @@
 //! The life of a phone: loader, SIP application, running, restart (phones.md §2.2, §2.4).
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::event::{Event, Stage};
 use crate::firmware::Firmware;
@@ -18,7 +20,7 @@ pub(crate) enum Command {
     Call { number: String, reply: Answered },
     HangUp,
     Busy(bool),
-    PowerCycle,
+    PowerCut { dark: Duration, address: Option<Ipv4Addr> },
     Stop { unregister: bool },
 }
 
@@ -26,6 +28,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Restart(String),
+    PowerCut { dark: Duration, address: Option<Ipv4Addr> },
     Stop,
 }
 
@@ -52,9 +55,26 @@ pub(crate) async fn run(config: Config, shared: Arc<Shared>, mut inbox: mpsc::Re
     shared.change(|state| state.installed.clone_from(&installed));
     let mut core = Core { config, shared, flash, boots: 0, installed };
     let mut reason = "power on".to_owned();
-    while let Exit::Restart(why) = life(&mut core, &reason, &mut inbox).await {
+    let mut exit = life(&mut core, &reason, &mut inbox).await;
+    while exit != Exit::Stop {
+        let (why, dark) = match exit {
+            Exit::Restart(why) => (why, Duration::ZERO),
+            Exit::PowerCut { dark, address } => {
+                core.move_to(address);
+                ("power cycle".to_owned(), dark)
+            }
+            Exit::Stop => break,
+        };
         core.shared.tell(Event::Restart { reason: why.clone() });
         reason = why;
+        let woken = match dark {
+            Duration::ZERO => None,
+            dark => timeout(dark, interrupted(&mut inbox)).await.ok(),
+        };
+        exit = match woken {
+            Some(other) => other,
+            None => life(&mut core, &reason, &mut inbox).await,
+        };
     }
     core.shared.tell(Event::Stopped);
 }
@@ -83,7 +103,9 @@ async fn interrupted(inbox: &mut mpsc::Receiver<Command>) -> Exit {
     loop {
         match inbox.recv().await {
             None | Some(Command::Stop { .. }) => return Exit::Stop,
-            Some(Command::PowerCycle) => return Exit::Restart("power cycle".into()),
+            Some(Command::PowerCut { dark, address }) => {
+                return Exit::PowerCut { dark, address };
+            }
             Some(Command::Call { reply, .. }) => {
                 let _ = reply.send(Err("the phone has no line yet".into()));
             }
@@ -127,6 +149,13 @@ enum Found {
 }
 
 impl Core {
+    fn move_to(&mut self, address: Option<Ipv4Addr>) {
+        if let Some(address) = address {
+            self.config.address = address;
+            self.shared.set_address(address);
+        }
+    }
+
     /// The TFTP client, and what it tells.
     pub(crate) fn asker(&self) -> Asker {
         let Config { address, tftp, timing, .. } = self.config;

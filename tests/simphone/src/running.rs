@@ -68,7 +68,9 @@ pub(crate) async fn run(core: &mut Core, inbox: &mut mpsc::Receiver<Command>) ->
         }
         match timeout(core.config.timing.register_retry, inbox.recv()).await {
             Ok(None | Some(Command::Stop { .. })) => return Exit::Stop,
-            Ok(Some(Command::PowerCycle)) => return Exit::Restart("power cycle".into()),
+            Ok(Some(Command::PowerCut { dark, address })) => {
+                return Exit::PowerCut { dark, address };
+            }
             Ok(Some(_)) | Err(_) => {}
         }
     };
@@ -316,7 +318,11 @@ impl Running<'_> {
     /// A check-sync waits until the phone has been idle long enough, since it came or since the
     /// last call.
     fn sync_due(&self) -> Option<Instant> {
-        let free = self.fetching.is_none() && self.leaving.is_none() && !self.agent.in_call();
+        let free = self.fetching.is_none() && self.leaving.is_none();
+        if self.core.shared.faults().impatient {
+            return self.check_sync.filter(|_| free);
+        }
+        let free = free && !self.agent.in_call();
         self.check_sync.filter(|_| free).map(|at| at.max(self.idle_since) + self.core.config.idle)
     }
 
@@ -342,7 +348,7 @@ impl Running<'_> {
             None
         });
         let differs = theirs.as_ref().is_some_and(|theirs| *theirs != mine);
-        if differs && self.agent.in_call() {
+        if differs && self.agent.in_call() && !self.core.shared.faults().impatient {
             // A call began meanwhile: look again when it is over.
             self.check_sync = Some(Instant::now());
             return None;
@@ -366,7 +372,9 @@ impl Running<'_> {
                 let busy = self.agent.in_call();
                 self.core.shared.change(|state| state.in_call = busy);
             }
-            Some(Command::PowerCycle) => return Some(Exit::Restart("power cycle".into())),
+            Some(Command::PowerCut { dark, address }) => {
+                return Some(Exit::PowerCut { dark, address });
+            }
             Some(Command::Stop { unregister }) => return self.go(Exit::Stop, unregister),
         }
         None

@@ -1,18 +1,17 @@
 //! What the phone's task and its handle share: the reports, and the state that follows from them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
-use crate::Faults;
 use crate::event::{CallState, Event, LineInfo, Report, Stage, now_ms};
 use crate::firmware::Firmware;
 use crate::flash::Flash;
+use crate::{Config, Faults, Observer};
 
-/// Reports kept for whoever asks later.
-const HISTORY: usize = 8192;
 /// Reports that a slow subscriber may lag behind.
 const LAG: usize = 1024;
 
@@ -124,19 +123,29 @@ impl State {
 pub(crate) struct Shared {
     mac: String,
     state: watch::Sender<State>,
-    events: broadcast::Sender<Report>,
-    history: Mutex<VecDeque<Report>>,
+    /// Made for the first who listens: it has room for all that he may lag behind.
+    events: OnceLock<broadcast::Sender<Report>>,
+    /// The newest reports, and the number of the last one.
+    history: Mutex<(VecDeque<Report>, u64)>,
+    /// Reports kept for whoever asks later.
+    keep: usize,
+    observer: Option<Observer>,
+    address: Mutex<Ipv4Addr>,
     faults: Mutex<Faults>,
 }
 
 impl Shared {
-    pub(crate) fn new(mac: [u8; 6], flash: Flash) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let flash = config.flash.clone();
         let sync = flash.get("sync").to_owned();
         Self {
-            mac: mac.iter().map(|b| format!("{b:02x}")).collect(),
+            mac: config.mac.iter().map(|b| format!("{b:02x}")).collect(),
             state: watch::Sender::new(State { flash, sync, ..State::default() }),
-            events: broadcast::Sender::new(LAG),
+            events: OnceLock::new(),
             history: Mutex::default(),
+            keep: config.history,
+            observer: config.observer.clone(),
+            address: Mutex::new(config.address),
             faults: Mutex::default(),
         }
     }
@@ -144,16 +153,23 @@ impl Shared {
     /// Reports one event to everybody.
     pub(crate) fn tell(&self, event: Event) {
         let mut history = lock(&self.history);
-        let seq = history.back().map_or(1, |last| last.seq + 1);
-        let report = Report { seq, at: now_ms(), mac: self.mac.clone(), event };
-        history.push_back(report.clone());
-        if history.len() > HISTORY {
-            history.pop_front();
+        history.1 += 1;
+        let report = Report { seq: history.1, at: now_ms(), mac: self.mac.clone(), event };
+        if self.keep > 0 {
+            history.0.push_back(report.clone());
+        }
+        if history.0.len() > self.keep {
+            history.0.pop_front();
         }
         drop(history);
         self.change(|state| state.fold(&report.event));
-        // Nobody has to listen.
-        let _ = self.events.send(report);
+        if let Some(observer) = &self.observer {
+            observer.tell(&report);
+        }
+        if let Some(events) = self.events.get() {
+            // Nobody has to listen any more.
+            let _ = events.send(report);
+        }
     }
 
     /// Changes what no event tells.
@@ -166,12 +182,26 @@ impl Shared {
     }
 
     pub(crate) fn events(&self) -> broadcast::Receiver<Report> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::Sender::new(LAG)).subscribe()
     }
 
     /// The reports after number `seq`.
     pub(crate) fn history(&self, seq: u64) -> Vec<Report> {
-        lock(&self.history).iter().filter(|report| report.seq > seq).cloned().collect()
+        let history = lock(&self.history);
+        history.0.iter().filter(|report| report.seq > seq).cloned().collect()
+    }
+
+    /// The number of the newest report.
+    pub(crate) fn mark(&self) -> u64 {
+        lock(&self.history).1
+    }
+
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        *lock(&self.address)
+    }
+
+    pub(crate) fn set_address(&self, address: Ipv4Addr) {
+        *lock(&self.address) = address;
     }
 
     pub(crate) fn faults(&self) -> Faults {

@@ -8,8 +8,8 @@ impl Session {
         if !self.is_up() {
             return self.notified(notify.mac, Notified::Failed("no AMI session".into()));
         }
-        if let Err(notify) = self.notifies.push(notify) {
-            self.notified(notify.mac, Notified::Failed("too many NOTIFYs wait".into()));
+        if let Err(mac) = self.notifies.push(notify) {
+            self.notified(mac, Notified::Failed("too many NOTIFYs wait".into()));
         }
     }
 

@@ -97,3 +97,18 @@ pub(super) fn stall(expected: Expected, name: &str) -> (String, &'static str) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_to_our_own_notify_are_told_in_words() {
+        let check = |result: Notified, expected: &str| assert_eq!(notify(&result), expected);
+        let taken = "is told to look (our own NOTIFY, which it took)";
+        check(Notified::Answered(200), taken);
+        let refused = "refused our own NOTIFY: 404, it has no line of that name";
+        check(Notified::Answered(404), refused);
+        check(Notified::Silent, "did not answer our own NOTIFY");
+    }
+}
