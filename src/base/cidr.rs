@@ -1,7 +1,7 @@
 //! A network: an address and how many of its leading bits count.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ pub enum CidrError {
 }
 
 impl Cidr {
+    /// The networks of this host alone.
+    pub fn loopback() -> [Self; 2] {
+        let (v4, v6) = (Ipv4Addr::new(127, 0, 0, 0).into(), Ipv6Addr::LOCALHOST.into());
+        [Self { address: v4, length: 8 }, Self { address: v6, length: 128 }]
+    }
+
     /// Whether an address lies in it.
     pub fn contains(self, address: IpAddr) -> bool {
         let same = matches!(

@@ -8,7 +8,7 @@ use super::tag::{self, Tag};
 use super::{DONE, NO, daemon, output, trace};
 use crate::base::Mac;
 use crate::control::client::ask;
-use crate::control::{Answer, Ask, PhoneStatus, State, UnknownPhone};
+use crate::control::{Answer, Ask, PhoneStatus, Select, State, UnknownPhone};
 
 /// `handset adopt`.
 #[derive(clap::Args, Debug)]
@@ -118,7 +118,7 @@ fn outlook(mac: Mac, known: Option<&UnknownPhone>) -> String {
 /// Whether a phone that is up runs what it shall run: on its way up the firmware ladder it comes up, and
 /// is told to go on.
 fn arrived(args: &Args, mac: Mac) -> Result<bool, u8> {
-    let question = Ask::Status { phone: Some(mac.to_string()) };
+    let question = Ask::Status { phone: Some(mac.to_string()), select: Select::default() };
     let current = match daemon::once(args, question)? {
         Answer::Status(status) => status.phones.iter().all(|phone| phone.state == State::Current),
         other => return Err(output::refused(Some(other))),
@@ -143,7 +143,7 @@ fn served(args: &Args, mac: Mac) -> Result<(), u8> {
     let until = Instant::now() + SERVED;
     let mut why = "handsetd has not read it yet".to_owned();
     while Instant::now() < until {
-        let question = Ask::Status { phone: Some(mac.to_string()) };
+        let question = Ask::Status { phone: Some(mac.to_string()), select: Select::default() };
         let mut talk = ask(&daemon::socket(args), question, false)
             .map_err(|error| output::unreachable(&error))?;
         match talk.next() {

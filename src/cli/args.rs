@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::control::State;
+
 /// Desk phones that follow Asterisk.
 #[derive(Parser, Debug)]
 #[command(name = "handset", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
@@ -76,6 +78,21 @@ pub enum Command {
 pub struct Status {
     /// Only this phone
     pub phone: Option<String>,
+    /// Only phones in these states: current, pending, pushing, in-call, failed, unknown
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = super::status::state)]
+    pub state: Vec<State>,
+    /// Only phones of this model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Another page of what would be too long
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub page: u32,
+    /// Phones on a page [default: 40]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Every phone, however many there are
+    #[arg(long, conflicts_with_all = ["page", "limit"])]
+    pub all: bool,
     /// Print again whenever something changes, until interrupted
     #[arg(long)]
     pub watch: bool,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::args::{Args, Status as Options};
 use super::{DONE, NO, daemon, output};
 use crate::base::Level;
-use crate::control::{Alert, Answer, Ask, LineStatus, PhoneStatus, Reason, State, Status};
+use crate::control::{
+    Alert, Answer, Ask, LineStatus, PhoneStatus, Reason, Select, State, Status, UnknownAsker,
+};
+use crate::plan::diff::count;
 
 /// With `--watch` the daemon is asked so often.
 const WATCH: Duration = Duration::from_millis(500);
@@ -48,10 +51,43 @@ fn watch(args: &Args, options: &Options) -> u8 {
 }
 
 fn fetch(args: &Args, options: &Options) -> Result<Box<Status>, u8> {
-    match daemon::once(args, Ask::Status { phone: options.phone.clone() })? {
+    let question = Ask::Status { phone: options.phone.clone(), select: select(options) };
+    match daemon::once(args, question)? {
         Answer::Status(status) => Ok(status),
         other => Err(output::refused(Some(other))),
     }
+}
+
+/// Sites with no more phones than this are shown whole.
+const FEW: usize = 50;
+/// Phones on a page.
+const PAGE: usize = 40;
+
+/// Machines get all that they ask for; people what they can read.
+fn select(options: &Options) -> Select {
+    let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let asked = options.limit.map(number);
+    let one = options.phone.is_some() || options.all;
+    let page = asked.or_else(|| (!one && !options.json).then_some(PAGE));
+    let page = page.or_else(|| (options.page > 1).then_some(PAGE));
+    let plain = options.state.is_empty() && options.model.is_none() && asked.is_none();
+    Select {
+        states: options.state.clone(),
+        model: options.model.clone(),
+        offset: page.map_or(0, |page| page.saturating_mul(number(options.page) - 1)),
+        limit: page,
+        few: (plain && !one && !options.json).then_some(FEW),
+    }
+}
+
+/// A state by its name.
+pub(super) fn state(word: &str) -> Result<State, String> {
+    let word = word.trim();
+    let found = State::ALL.into_iter().find(|state| state.word() == word);
+    found.ok_or_else(|| {
+        let all: Vec<&str> = State::ALL.iter().map(|state| state.word()).collect();
+        format!("write one or more of {}, joined by commas", all.join(", "))
+    })
 }
 
 fn print(status: &Status, options: &Options) -> String {
@@ -65,33 +101,101 @@ fn print(status: &Status, options: &Options) -> String {
     if options.alerts {
         return guarded(status);
     }
-    let mut text = format!(
-        "generation {} of {} · Asterisk {} · sip.conf {}\n",
+    let mut lines = vec![format!(
+        "generation {} of {} · Asterisk {} · sip.conf {}",
         status.generation, status.generated, status.ami, status.reload
-    );
-    if let Some(reason) = &status.held {
-        text += &format!("HELD BACK: {reason}\n");
-    }
-    for message in status.diagnostics.iter().filter(|m| m.level > Level::Note) {
-        let place = message.place.as_deref().map(|p| format!("{p}: ")).unwrap_or_default();
-        let level = if message.level == Level::Error { "error" } else { "warning" };
-        text += &format!("{place}{level}[{}]: {}\n", message.code, message.message);
-    }
-    text += &table(&status.phones);
-    for phone in &status.phones {
-        if let Some(detail) = phone.detail.as_ref().filter(|_| phone.state != State::Current) {
-            text += &format!("\n{}: {detail}", phone.mac);
-        }
-    }
-    for asker in &status.unknown {
-        text += &format!(
-            "\n{} at {} asks for {} and has no tag: ;MAC={}",
-            asker.mac, asker.address, asker.asked, asker.mac
-        );
-    }
+    )];
+    lines.extend(options.phone.is_none().then(|| summary(status)));
+    lines.extend(status.rollout.as_ref().and_then(super::rollout::line));
+    lines.extend(status.held.iter().map(|reason| format!("HELD BACK: {reason}")));
+    lines.extend(faults(status));
+    lines.push(table(&status.phones));
+    lines.extend(rest(status, options));
+    let told = status.phones.iter().filter(|phone| phone.state != State::Current);
+    lines.extend(told.filter_map(|p| Some(format!("{}: {}", p.mac, p.detail.as_ref()?))));
+    lines.extend(strangers(status, options));
     let guarded = guarded(status);
-    if guarded.is_empty() { text } else { text + "\n" + &guarded }
+    lines.extend((!guarded.is_empty()).then_some(guarded));
+    lines.join("\n")
 }
+
+/// The site in one line.
+fn summary(status: &Status) -> String {
+    let total: usize = status.counts.values().sum();
+    let states = State::ALL.iter().filter_map(|state| {
+        let count = status.counts.get(state).copied().filter(|count| *count > 0)?;
+        Some(format!("{count} {}", state.word()))
+    });
+    let states: Vec<String> = states.collect();
+    let by = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
+    format!("{}{by} · {} registered", count(total, "phone"), status.registered)
+}
+
+/// What is wrong with the sources.
+fn faults(status: &Status) -> Vec<String> {
+    let grave = status.diagnostics.iter().filter(|m| m.level > Level::Note);
+    let mut lines: Vec<String> = grave
+        .map(|message| {
+            let place = message.place.as_deref().map(|p| format!("{p}: ")).unwrap_or_default();
+            let level = if message.level == Level::Error { "error" } else { "warning" };
+            format!("{place}{level}[{}]: {}", message.code, message.message)
+        })
+        .collect();
+    if status.more_diagnostics > 0 {
+        lines.push(format!("… and {} more: handset check", status.more_diagnostics));
+    }
+    lines
+}
+
+/// Where the phones are that are not in the table.
+fn rest(status: &Status, options: &Options) -> Vec<String> {
+    let select = select(options);
+    let total: usize = status.counts.values().sum();
+    let left = status.matched.saturating_sub(select.offset + status.phones.len());
+    let mut lines = Vec::new();
+    if select.few.is_some_and(|few| total <= few) {
+        return lines;
+    }
+    if left > 0 {
+        let next = options.page.saturating_add(1);
+        lines.push(format!("… and {left} more: handset status{} --page {next}", words(options)));
+    }
+    let current = status.counts.get(&State::Current).copied().unwrap_or_default();
+    if select.few.is_some() && current > 0 {
+        let are = if current == 1 { "phone is" } else { "phones are" };
+        lines.push(format!("{current} {are} current and not shown: handset status --all"));
+    }
+    lines
+}
+
+/// The words that pick the same phones again.
+fn words(options: &Options) -> String {
+    let mut words = String::new();
+    if !options.state.is_empty() {
+        let states: Vec<&str> = options.state.iter().map(|state| state.word()).collect();
+        words += &format!(" --state {}", states.join(","));
+    }
+    words += &options.model.as_ref().map(|m| format!(" --model {m}")).unwrap_or_default();
+    words + &options.limit.map(|n| format!(" --limit {n}")).unwrap_or_default()
+}
+
+/// Who asks and has no tag.
+fn strangers(status: &Status, options: &Options) -> Vec<String> {
+    let most = if options.all { usize::MAX } else { STRANGERS };
+    let one = |asker: &UnknownAsker| {
+        let UnknownAsker { mac, address, asked, .. } = asker;
+        format!("{mac} at {address} asks for {asked} and has no tag: ;MAC={mac}")
+    };
+    let mut lines: Vec<String> = status.unknown.iter().take(most).map(one).collect();
+    let more = status.unknown.len().saturating_sub(most);
+    if more > 0 {
+        lines.push(format!("… and {more} more without a tag: handset unknown"));
+    }
+    lines
+}
+
+/// So many phones without a tag are listed.
+const STRANGERS: usize = 20;
 
 /// What was refused, who waits for the operator, and what is open.
 fn guarded(status: &Status) -> String {
@@ -177,12 +281,8 @@ fn row(phone: &PhoneStatus, line: &LineStatus, first: bool) -> Vec<String> {
 
 /// The state as in JSON.
 pub(super) fn word(state: State) -> &'static str {
-    match state {
-        State::Current => "current",
-        State::Pending => "pending",
-        State::Pushing => "pushing",
-        State::InCall => "in-call",
-        State::Failed => "failed",
-        State::Unknown => "unknown",
-    }
+    state.word()
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,8 @@ pub(super) fn run(args: &Args, options: &Unknown) -> u8 {
         output::line(json);
         return DONE;
     }
-    let scanners = match daemon::once(args, Ask::Status { phone: None }) {
+    let scanners = match daemon::once(args, Ask::Status { phone: None, select: Default::default() })
+    {
         Ok(Answer::Status(status)) => status.alerts,
         Ok(other) => return output::refused(Some(other)),
         Err(code) => return code,

@@ -4,7 +4,9 @@
 pub mod client;
 mod firmware;
 mod rollout;
+mod select;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -19,6 +21,8 @@ pub use firmware::{
 };
 
 pub use rollout::{FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus};
+
+pub use select::Select;
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;
@@ -41,6 +45,9 @@ pub enum Ask {
     Status {
         /// A MAC in any spelling, a peer name, or a label; none for all.
         phone: Option<String>,
+        /// Which of these.
+        #[serde(default)]
+        select: Select,
     },
     /// Make phones fetch now. Answered with [`Answer::Push`]; with `wait` then with
     /// [`Answer::Progress`] lines until each phone is done or failed.
@@ -295,7 +302,19 @@ pub struct Status {
     pub ami: String,
     /// What is wrong with the sources.
     pub diagnostics: Vec<Message>,
-    /// The phones, by MAC.
+    /// So many more that a [`Select::limit`] left out.
+    #[serde(default)]
+    pub more_diagnostics: usize,
+    /// How many phones stand how: all of the site.
+    #[serde(default)]
+    pub counts: BTreeMap<State, usize>,
+    /// So many of them are registered.
+    #[serde(default)]
+    pub registered: usize,
+    /// So many phones were asked for, with those on other pages.
+    #[serde(default)]
+    pub matched: usize,
+    /// The phones, by MAC; in a [`Select::few`] that was passed, those that need a look first.
     pub phones: Vec<PhoneStatus>,
     /// Askers without a tag.
     pub unknown: Vec<UnknownAsker>,

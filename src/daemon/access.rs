@@ -195,6 +195,11 @@ impl Access {
         lock(&self.alerts).list(now())
     }
 
+    /// What was refused since the start, by reason.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.alerts).refusals()
+    }
+
     fn mode(&self) -> GuardMode {
         self.policy.read().unwrap_or_else(PoisonError::into_inner).0
     }

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, PhoneStatus, PushLine, State, Status, UnknownAsker,
+    Answer, Ask, ErrorKind, LineStatus, PhoneStatus, PushLine, Select, Status, UnknownAsker,
 };
 
 fn no_dhcp() -> Answer {
@@ -20,7 +20,7 @@ impl Core {
         let Call { ask, answers } = call;
         let looks = matches!(ask, Ask::Apply { .. });
         let answer = match ask {
-            Ask::Status { phone } => self.status(phone.as_deref(), now),
+            Ask::Status { phone, select } => self.status(phone.as_deref(), &select, now),
             Ask::Diff => Answer::Diff(self.diff()),
             Ask::Leases => match &self.dhcp {
                 Some(service) => {
@@ -86,21 +86,18 @@ impl Core {
         Ok(found)
     }
 
-    fn status(&self, word: Option<&str>, now: Time) -> Answer {
-        let macs: Vec<Mac> = match word.map(|word| self.named(word)) {
-            Some(Err(refusal)) => return refusal,
-            Some(Ok(macs)) => macs,
-            None => self.offer.phones.keys().copied().collect(),
+    fn status(&self, word: Option<&str>, select: &Select, now: Time) -> Answer {
+        let page = match self.page(word, select, now) {
+            Ok(page) => page,
+            Err(refusal) => return refusal,
         };
-        let mut phones: Vec<PhoneStatus> =
-            macs.into_iter().filter_map(|mac| self.phone_status(mac, now)).collect();
-        if word.is_none() {
-            phones.extend(self.without_files());
-            phones.sort_by_key(|phone| phone.mac);
-        }
+        let mut phones = page.phones;
         let alerts = self.alerts(&mut phones, word.is_none());
-        let off_ladder = phones.iter().filter_map(|phone| self.off_ladder(phone.mac)).collect();
-        let look = self.look.as_ref();
+        let off_ladder = match word {
+            Some(_) => phones.iter().filter_map(|phone| self.off_ladder(phone.mac)).collect(),
+            None => self.all_off_ladder(),
+        };
+        let (diagnostics, more_diagnostics) = self.told_diagnostics(select);
         let newest = &self.offer.newest;
         Answer::Status(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -109,7 +106,11 @@ impl Core {
             held: self.held(),
             reload: self.reload_in_words(),
             ami: if self.site.ami.is_some() { self.session.text.clone() } else { "off".into() },
-            diagnostics: look.map(|l| l.messages.clone()).unwrap_or_default(),
+            diagnostics,
+            more_diagnostics,
+            counts: self.counts(),
+            registered: self.tally.registered(),
+            matched: page.matched,
             phones,
             unknown: self.unknown(),
             alerts,
@@ -157,25 +158,6 @@ impl Core {
             last_seen: asker.at.to_string(),
         });
         told.collect()
-    }
-
-    /// Phones that are tagged and whose files could never be made.
-    fn without_files(&self) -> Vec<PhoneStatus> {
-        let Some(look) = &self.look else { return Vec::new() };
-        let lost = look.held.iter().filter(|(mac, _)| !self.offer.phones.contains_key(mac));
-        let status = lost.map(|(mac, why)| PhoneStatus {
-            mac: *mac,
-            family: self.site.default_family.clone(),
-            model: String::new(),
-            lines: Vec::new(),
-            wanted: None,
-            running: None,
-            state: State::Failed,
-            detail: Some(why.clone()),
-            last_seen: None,
-            alerts: Vec::new(),
-        });
-        status.collect()
     }
 
     /// One phone for people.

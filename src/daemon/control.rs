@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn strangers_may_look_and_not_touch() {
         let push = |dry_run| Ask::Push { phones: vec![], all: true, dry_run, wait: false };
-        assert!(read(&request(&Ask::Status { phone: None }), false).is_ok());
+        assert!(read(&request(&Ask::Status { phone: None, select: Default::default() }), false).is_ok());
         assert!(read(&request(&push(true)), false).is_ok());
         let refused = read(&request(&push(false)), false);
         assert!(matches!(refused, Err(Answer::Error { kind: ErrorKind::Denied, .. })));

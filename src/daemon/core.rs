@@ -15,6 +15,7 @@ use super::climb::Heard;
 use super::dhcp;
 use super::event::{Order, OwnNotify};
 use super::look::Look;
+use super::metrics::Tally;
 use super::store::{Decided, Restored, Store};
 use super::trace::Ledger;
 use super::unknown::Strangers;
@@ -71,6 +72,8 @@ pub struct Core {
     pub(super) pace: Pace,
     /// Where every phone stands.
     pub(super) agenda: Agenda,
+    /// What is counted for people.
+    pub(super) tally: Tally,
     /// The changes on their way to phones, and those before.
     pub(super) rollouts: Rollouts,
     /// The intents are not as they were stored.
@@ -148,6 +151,7 @@ impl Core {
             store,
             pace: Pace::default(),
             agenda: Agenda::default(),
+            tally: Tally::default(),
             rollouts,
             wishes_changed: false,
             pardons: BTreeMap::new(),
@@ -419,6 +423,7 @@ impl Core {
         self.inform(&fresh, now);
         self.tell(now);
         self.save_phones(now);
+        self.show_facts(now);
     }
 
     /// The operator says that Asterisk has loaded what is on disk.

@@ -36,6 +36,7 @@ use tracing::{debug, info};
 
 use self::seats::{Seat, Seats};
 use super::event::{Event, Outcome, Transfer};
+use super::metrics::{Ended, Metrics};
 use super::serve::{Catalog, Statics};
 use crate::directory::Directory;
 
@@ -79,6 +80,8 @@ impl Default for Limits {
 /// What happened beside the answers, since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// How transfers ended.
+    pub ended: Ended,
     /// Connections that were closed because of [`Limits::per_host`].
     pub above_limit: AtomicU64,
     /// Connections that ended without a request: silent, slow, or not HTTP.
@@ -100,8 +103,8 @@ pub struct Service {
     pub report: mpsc::Sender<Event>,
     /// What is allowed.
     pub limits: Limits,
-    /// Read by status and metrics.
-    pub counters: Arc<Counters>,
+    /// What there is to see at `/metrics`.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A socket to serve.
@@ -124,6 +127,7 @@ struct Server {
     directory: watch::Receiver<Arc<Directory>>,
     limits: Limits,
     counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
     statics: Statics,
     makers: Semaphore,
     ended: mpsc::Sender<Transfer>,
@@ -145,7 +149,8 @@ pub async fn serve(listening: Vec<Listening>, service: Service, shutdown: Cancel
         catalog: service.catalog,
         directory: service.directory,
         limits: service.limits,
-        counters: service.counters,
+        counters: Arc::clone(&service.metrics.http),
+        metrics: service.metrics,
         statics: Statics::default(),
         makers: Semaphore::new(MAKERS),
         ended,
@@ -188,6 +193,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/services", get(pages::services))
         .route("/search", get(pages::search))
         .route("/directory", get(pages::directory))
+        .route("/metrics", get(pages::metrics))
         .fallback(files::file)
         .with_state(Arc::clone(server))
 }
@@ -243,6 +249,7 @@ impl Server {
         let Transfer { asker, name: file, ticket, outcome, bytes, millis, .. } = &transfer;
         let phone = ticket.and_then(|ticket| ticket.mac).map(|mac| mac.to_string());
         let phone = phone.as_deref().unwrap_or("-");
+        self.counters.ended.count(outcome, *bytes);
         if transfer.outcome == Outcome::NotFound {
             debug!(%asker, phone, file, %outcome, bytes, ms = millis, "http");
         } else {

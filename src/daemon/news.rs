@@ -175,6 +175,7 @@ impl Core {
     }
 
     fn notified(&mut self, mac: Mac, result: Notified) {
+        self.tally.notified(&result);
         match &result {
             Notified::Answered(code) if result.is_sent() => {
                 info!(phone = %mac, code, "told to look by our own NOTIFY");

@@ -39,6 +39,7 @@ impl Core {
         for mac in &unsettled {
             self.give_up(*mac, now);
             let stand = self.standing(*mac, now);
+            self.tally.stands(*mac, self.reachable(*mac));
             self.agenda.set(*mac, stand);
         }
         unsettled

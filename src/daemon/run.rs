@@ -20,13 +20,13 @@ use super::core::{Core, Outlets};
 use super::event::{Event, OwnNotify};
 use super::look::Source;
 use super::looker::Looker;
+use super::metrics::Metrics;
 use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
 use super::{ami, control, dhcp, export, http, journal, notify, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
-use crate::directory::Directory;
 use crate::family::library;
 use crate::model::site::{Ami, Site};
 use crate::plan::offer::Offer;
@@ -119,9 +119,18 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     })?;
     tasks.spawn(control::serve(listener, calls_in, stop.clone()));
     let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
-    let file_service = serve_files(&site, &tasks, catalog.clone(), events_in.clone(), &stop)?;
+    let metrics: Arc<Metrics> = Arc::default();
+    let (shelf, counters) = (catalog.clone(), metrics.tftp.clone());
+    let file_service = serve_files(&site, &tasks, shelf, counters, events_in.clone(), &stop)?;
     let (directory_in, directory) = watch::channel(Arc::default());
-    let web_service = serve_pages(&site, &tasks, catalog, directory, events_in.clone(), &stop)?;
+    let web = http::Service {
+        catalog,
+        directory,
+        report: events_in.clone(),
+        limits: http::Limits::default(),
+        metrics: metrics.clone(),
+    };
+    let web_service = serve_pages(&site, &tasks, web, &stop)?;
     let (leases, address_service) =
         serve_addresses(&site, &tasks, &state, wanted, events_in.clone(), &stop)?;
     tasks.spawn(exporting(exports, site.export_dir.clone(), previous > 0, stop.clone()));
@@ -145,6 +154,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         now(),
     );
     core.serves_dhcp(leases);
+    core.measures(metrics);
     let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop)?;
     let mut session = Session { events: events_in.clone(), settings: None, task: None };
     tasks.spawn(signals(events_in, stop.clone()));
@@ -173,6 +183,7 @@ fn serve_files(
     site: &Site,
     tasks: &TaskTracker,
     catalog: Arc<dyn Catalog>,
+    counters: Arc<tftp::Counters>,
     report: mpsc::Sender<Event>,
     stop: &CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
@@ -185,12 +196,8 @@ fn serve_files(
     };
     let listener = listener.map_err(failure)?;
     info!(address = %listener.local(), receive_buffer = listener.granted(), "serving TFTP");
-    let service = tftp::Service {
-        catalog,
-        report,
-        limits: tftp::Limits::default(),
-        counters: Arc::default(),
-    };
+    let service =
+        tftp::Service { catalog, report, limits: tftp::Limits::default(), counters };
     Ok(Some(tasks.spawn(tftp::serve(vec![listener], service, stop.clone()))))
 }
 
@@ -198,13 +205,9 @@ fn serve_files(
 fn serve_pages(
     site: &Site,
     tasks: &TaskTracker,
-    catalog: Arc<dyn Catalog>,
-    directory: watch::Receiver<Arc<Directory>>,
-    report: mpsc::Sender<Event>,
+    service: http::Service,
     stop: &CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
-    let (limits, counters) = (http::Limits::default(), Arc::default());
-    let service = http::Service { catalog, directory, report, limits, counters };
     let failure = |source| Failure::Listen { what: "HTTP".to_owned(), source };
     http::start(&site.http, service, tasks, stop).map_err(failure)
 }
@@ -382,7 +385,9 @@ async fn looping(
         tokio::select! {
             () = stop.cancelled() => break,
             look = looker.done() => {
-                if let Some(look) = look.ok_or(Failure::Task("reading"))? {
+                let look = look.ok_or(Failure::Task("reading"))?;
+                core.looked(now());
+                if let Some(look) = look {
                     core.read(look, now());
                     session.follow(&mut core).await;
                     if !std::mem::replace(&mut ready, true) {

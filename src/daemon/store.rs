@@ -315,6 +315,11 @@ impl Store {
         self.writer.health().borrow().error.clone()
     }
 
+    /// Attempts to write that failed since the last that did not.
+    pub fn failures(&self) -> u32 {
+        self.writer.health().borrow().failures
+    }
+
     /// Waits until all is durable.
     pub async fn flush(&self) {
         if !self.writer.flush().await {

@@ -41,6 +41,7 @@ use self::report::Reporter;
 use self::table::{Id, Table};
 use self::timers::Timers;
 use super::event::Event;
+use super::metrics::Ended;
 use super::net::Listener;
 use super::net::batch::Outbox;
 use super::serve::{Catalog, Statics};
@@ -77,6 +78,8 @@ impl Default for Limits {
 /// What happened beside the transfers, since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// How transfers ended.
+    pub ended: Ended,
     /// Datagrams that were no request.
     pub garbage: AtomicU64,
     /// Requests that a running transfer answers already.

@@ -32,6 +32,30 @@ pub enum State {
     Unknown,
 }
 
+impl State {
+    /// Every state, as a person wants to read them.
+    pub const ALL: [State; 6] = [
+        State::Current,
+        State::Pending,
+        State::Pushing,
+        State::InCall,
+        State::Failed,
+        State::Unknown,
+    ];
+
+    /// As in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Current => "current",
+            State::Pending => "pending",
+            State::Pushing => "pushing",
+            State::InCall => "in-call",
+            State::Failed => "failed",
+            State::Unknown => "unknown",
+        }
+    }
+}
+
 /// What decides about pushes, beside the facts.
 #[derive(Clone, Debug)]
 pub struct Rules<'a> {

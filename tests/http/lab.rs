@@ -12,6 +12,7 @@ use bytes::Bytes;
 use handset::base::{FileName, Key, Mac};
 use handset::daemon::event::{Event, Ticket, Transfer};
 use handset::daemon::http::{Counters, Limits, Listening, Service, acceptor, serve};
+use handset::daemon::metrics::Metrics;
 use handset::daemon::serve::{Catalog, Found};
 use handset::directory::{Directory, Listed};
 use handset::family::Role;
@@ -63,6 +64,7 @@ impl Catalog for Files {
 pub(crate) struct Lab {
     pub(crate) shutdown: CancellationToken,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) address: SocketAddr,
     pub(crate) tls_address: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
@@ -89,12 +91,13 @@ impl Lab {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (report, events) = mpsc::channel(4);
-        let (shutdown, counters) = (CancellationToken::new(), Arc::new(Counters::default()));
+        let (shutdown, metrics) = (CancellationToken::new(), Arc::new(Metrics::default()));
+        let counters = Arc::clone(&metrics.http);
         let one = |n: u32| Listed { name: format!("Name {n}"), number: n.to_string(), place: None };
         let directory = Directory::new(None, (0..100).map(one)).0;
         let (_directory, directory) = watch::channel(Arc::new(directory));
-        let counted = Arc::clone(&counters);
-        let service = Service { catalog: files, directory, report, limits, counters: counted };
+        let shown = Arc::clone(&metrics);
+        let service = Service { catalog: files, directory, report, limits, metrics: shown };
         let tls = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let tls_address = tls.local_addr().unwrap();
         let (certificate, key) = (dir.path().join("certificate.pem"), dir.path().join("key.pem"));
@@ -109,7 +112,7 @@ impl Lab {
         let served = runtime.spawn(serve(all, service, shutdown.clone()));
         let events = Mutex::new((events, Vec::new()));
         let served = Mutex::new(Some(served));
-        Self { shutdown, counters, address, tls_address, dir, events, served, runtime, _directory }
+        Self { shutdown, counters, metrics, address, tls_address, dir, events, served, runtime, _directory }
     }
 
     /// The next transfer that is reported.

@@ -1,7 +1,7 @@
 //! What was refused: a bounded list for `status`, and one log line that fail2ban matches
 //! (contrib/fail2ban holds the expressions: its lines are a promise).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -41,12 +41,15 @@ struct Counted {
 pub(super) struct Alerts {
     all: HashMap<Topic, Counted>,
     lines: Option<(Instant, u32)>,
+    /// Refusals since the start, by reason.
+    refusals: BTreeMap<&'static str, u64>,
 }
 
 impl Alerts {
     /// Counts a refusal. `owner` is whom the neighbour table has at the address.
     pub(super) fn refused(&mut self, topic: Topic, owner: Option<Mac>, at: (Time, Instant)) {
         let (time, now) = at;
+        *self.refusals.entry(word(topic.reason)).or_default() += 1;
         if self.all.len() >= MANY && !self.all.contains_key(&topic) {
             let oldest = self
                 .all
@@ -84,6 +87,13 @@ impl Alerts {
         self.all.retain(|topic, _| topic.reason != Reason::Unknown || topic.phone != Some(phone));
     }
 
+    /// Refusals since the start, by reason.
+    pub(super) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let reasons = [Reason::Anothers, Reason::Unknown, Reason::Scan].map(word);
+        let count = |reason| self.refusals.get(reason).copied().unwrap_or_default();
+        reasons.into_iter().map(|reason| (reason, count(reason))).collect()
+    }
+
     /// All that are worth showing, the newest first.
     pub(super) fn list(&self, now: Time) -> Vec<Alert> {
         let mut all: Vec<_> =
@@ -107,6 +117,15 @@ impl Alerts {
         let may = lines < most;
         self.lines = Some((since, lines + u32::from(may)));
         may
+    }
+}
+
+/// The value of a label.
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Anothers => "anothers",
+        Reason::Unknown => "unknown",
+        Reason::Scan => "scan",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Board {
     alerts: Mutex<BTreeMap<String, (u64, Time)>>,
     /// Datagrams that were no DHCP message that we can read.
     pub garbage: AtomicU64,
+    /// Replies that were sent.
+    pub sent: AtomicU64,
     /// Replies that could not be sent.
     pub unsent: AtomicU64,
     /// Replies that the disk was too slow for.
@@ -35,6 +37,19 @@ impl Board {
     pub fn owner(&self, address: Ipv4Addr, now: Time) -> Option<Mac> {
         let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
         owners.get(&address).filter(|(_, until)| now < *until).map(|(mac, _)| *mac)
+    }
+
+    /// So many replies were to be sent, and so many of them could not.
+    pub(super) fn answered(&self, all: usize, failed: u64) {
+        let sent = u64::try_from(all).unwrap_or(0).saturating_sub(failed);
+        self.sent.fetch_add(sent, Ordering::Relaxed);
+        self.unsent.fetch_add(failed, Ordering::Relaxed);
+    }
+
+    /// How many addresses are given to clients now.
+    pub fn leases(&self, now: Time) -> usize {
+        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
+        owners.values().filter(|(_, until)| now < *until).count()
     }
 
     pub(super) fn note(&self, changes: &[Change]) {

@@ -376,7 +376,7 @@ impl Engine {
         let Some(socket) = &self.parts.socket else { return };
         if !self.at_once.is_empty() {
             let failed = post::send(socket, &self.at_once);
-            self.parts.board.unsent.fetch_add(failed, Ordering::Relaxed);
+            self.parts.board.answered(self.at_once.len(), failed);
             self.at_once.clear();
         }
         if self.batch.is_empty() && self.durable.is_empty() {

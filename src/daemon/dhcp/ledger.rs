@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -72,7 +71,7 @@ impl Ledger {
         let ours = Arc::clone(&desk);
         let commit = move |batch: &Batch| journal.commit(batch);
         let deliver = move |parcels: &[Parcel]| {
-            board.unsent.fetch_add(send(&socket, parcels), Ordering::Relaxed);
+            board.answered(parcels.len(), send(&socket, parcels));
         };
         let thread = std::thread::Builder::new()
             .name("leases".to_owned())

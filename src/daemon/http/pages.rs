@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use tracing::debug;
 
 use super::Server;
 use super::connection::Client;
-use super::files::answer;
+use super::files::{answer, file};
+use crate::daemon::metrics;
 use crate::directory::{self, Query};
 use crate::model::site::base;
 use crate::wire::http::query;
@@ -47,6 +48,26 @@ pub(super) async fn directory(
     match tokio::task::spawn_blocking(make).await {
         Ok(bytes) => page(&client, "directory", bytes),
         Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, &[]),
+    }
+}
+
+/// What Prometheus reads. For everybody else there is no such file.
+pub(super) async fn metrics(
+    State(server): State<Arc<Server>>,
+    Extension(client): Extension<Client>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match server.metrics.facts().filter(|facts| facts.may_be_read_by(client.asker.ip())) {
+        None => file(State(server), Extension(client), method, uri, headers).await,
+        Some(facts) => {
+            client.exchange.asked();
+            let fields = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+            let mut response = answer(StatusCode::OK, &fields);
+            *response.body_mut() = Body::from(metrics::page::text(&facts, &server.metrics));
+            response
+        }
     }
 }
 

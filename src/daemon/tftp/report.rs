@@ -55,6 +55,7 @@ impl Reporter {
     /// A transfer ended.
     pub(super) fn ended(&mut self, transfer: Transfer, now: Instant) {
         self.log.line(&transfer, now);
+        self.counters.ended.count(&transfer.outcome, transfer.bytes);
         if self.count >= QUEUE {
             self.counters.unreported.fetch_add(1, Ordering::Relaxed);
             return;

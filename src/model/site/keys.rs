@@ -398,6 +398,17 @@ const COMMON: &[Key] = &[
         doc: "The picture that phones show: the name of a file in the root of [tftp].",
         set: |site, value| put(&mut site.http.logo, file(value).map(|v| Some(value.spanned(v)))),
     },
+    Key {
+        section: "http",
+        name: "metrics",
+        kind: Kind::Nets,
+        default: "127.0.0.0/8, ::1/128",
+        doc: "The networks from which /metrics, for Prometheus, may be read; off: from nowhere.",
+        set: |site, value| {
+            let is_off = value.value.eq_ignore_ascii_case("off");
+            put(&mut site.http.metrics, if is_off { Ok(Vec::new()) } else { nets(value) })
+        },
+    },
 ];
 
 fn put<T>(slot: &mut T, value: Result<T, Fault>) -> Result<(), Fault> {

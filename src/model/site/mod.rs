@@ -219,6 +219,8 @@ pub struct Http {
     pub phonebook: Option<PathBuf>,
     /// `logo`: the name of a picture in `[tftp] root`, default none.
     pub logo: Option<Spanned<String>>,
+    /// `metrics`: who may read `/metrics`, default loopback.
+    pub metrics: Vec<Cidr>,
 }
 
 impl Http {
@@ -272,7 +274,7 @@ impl Site {
             notify_from: ANYWHERE,
             ami: None,
             tftp: Tftp::default(),
-            http: Http::default(),
+            http: Http { metrics: Cidr::loopback().to_vec(), ..Http::default() },
             dhcp: Dhcp::default(),
             families: BTreeMap::new(),
         }
