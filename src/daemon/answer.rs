@@ -9,7 +9,7 @@ use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, PhoneDiff, PhoneStatus, PushLine, State, Status,
+    Answer, Ask, ErrorKind, LineStatus, OwnWish, PhoneDiff, PhoneStatus, PushLine, State, Status,
     UnknownAsker,
 };
 use crate::family::Artifact;
@@ -31,7 +31,7 @@ impl Core {
     /// again for it.
     pub fn answer(&mut self, call: Call, now: Time) -> bool {
         let Call { ask, answers } = call;
-        let looks = matches!(ask, Ask::Apply { .. });
+        let looks = matches!(ask, Ask::Apply { .. } | Ask::Own { wish: OwnWish::Move, .. });
         let answer = match ask {
             Ask::Status { phone } => self.status(phone.as_deref(), now),
             Ask::Diff => Answer::Diff(self.diff()),
@@ -42,6 +42,7 @@ impl Core {
                 }
                 None => no_dhcp(),
             },
+            Ask::Own { peer, tech, wish } => self.own(&peer, tech, wish, now),
             Ask::Opened => Answer::Opened(self.access.all_open()),
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),
@@ -250,7 +251,7 @@ impl Core {
     }
 
     /// Wishes pushes, durably.
-    fn wish(&mut self, phones: &[Mac], now: Time) {
+    pub(super) fn wish(&mut self, phones: &[Mac], now: Time) {
         self.intents.pushes.extend(phones.iter().map(|mac| (*mac, now)));
         self.store.save_intents(&self.intents);
     }

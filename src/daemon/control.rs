@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::control::{Answer, Ask, ErrorKind, Request, VERSION};
+use crate::control::{Answer, Ask, ErrorKind, OwnWish, Request, VERSION};
 
 /// A request on its way to the core, with the way back.
 #[derive(Debug)]
@@ -132,6 +132,7 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         | Ask::Firmware
         | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
+        Ask::Own { wish, .. } => *wish != OwnWish::State,
         Ask::Apply { .. } | Ask::Open { .. } | Ask::Close { .. } | Ask::FirmwareRetry { .. } => {
             true
         }

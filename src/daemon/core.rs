@@ -95,6 +95,7 @@ pub struct Core {
     pub(super) ledger: Ledger,
     /// Who asks without a tag: when it was last written down, and whether it differs.
     pub(super) strangers: Strangers,
+    pub(super) moves: super::agi::Moves,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -152,6 +153,7 @@ impl Core {
             out,
             ledger,
             strangers: Strangers::default(),
+            moves: super::agi::Moves::default(),
         };
         core.learn();
         core.guard();
@@ -384,6 +386,7 @@ impl Core {
         }
         let done = fulfilled(&self.offer, &self.observed, &self.intents);
         self.reconcile(now);
+        self.move_on(now);
         self.give_up(done, now);
         self.inform(now);
         if std::mem::take(&mut self.changed) {

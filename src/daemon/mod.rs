@@ -2,6 +2,7 @@
 //! they start and stop; [`core`] is the one task that owns what changes.
 
 pub mod access;
+pub mod agi;
 pub mod ami;
 pub mod answer;
 pub mod askers;

@@ -24,7 +24,7 @@ use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
-use super::{ami, control, dhcp, export, http, journal, source, systemd, tftp, trim};
+use super::{agi, ami, control, dhcp, export, http, journal, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
 use crate::directory::Directory;
 use crate::family::library;
@@ -115,7 +115,8 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         what: site.control_socket.display().to_string(),
         source,
     })?;
-    tasks.spawn(control::serve(listener, calls_in, stop.clone()));
+    tasks.spawn(control::serve(listener, calls_in.clone(), stop.clone()));
+    let companion = serve_calls(&site, &tasks, calls_in, &stop)?;
     let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
     let file_service = serve_files(&site, &tasks, catalog.clone(), events_in.clone(), &stop)?;
     let (directory_in, directory) = watch::channel(Arc::default());
@@ -150,6 +151,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
         () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
         () = tasks_of(address_service, &stop) => Err(Failure::Task("DHCP")),
+        () = tasks_of(companion, &stop) => Err(Failure::Task("FastAGI")),
     };
     systemd::stopping();
     stop.cancel();
@@ -219,6 +221,19 @@ fn serve_addresses(
     let handle = running.as_ref().map(|running| running.handle.clone());
     tasks.spawn(dhcp::snippet::follow(wanted, handle.clone(), stop.clone()));
     Ok((handle, running.map(|running| tasks.spawn(dhcp::serve(running, stop.clone())))))
+}
+
+/// Starts the FastAGI service, where it is on.
+fn serve_calls(
+    site: &Site,
+    tasks: &TaskTracker,
+    calls: mpsc::Sender<Call>,
+    stop: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let what = || format!("FastAGI {:?}", site.agi.listen);
+    let failure = |source| Failure::Listen { what: what(), source };
+    let running = agi::start(site, calls).map_err(failure)?;
+    Ok(running.map(|running| tasks.spawn(agi::serve(running, stop.clone()))))
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.

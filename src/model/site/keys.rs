@@ -1,5 +1,6 @@
 //! The keys of handset.conf, as data.
 
+mod agi;
 mod dhcp;
 
 use super::value::{
@@ -76,13 +77,16 @@ pub static KEYS: &[Key] = &ALL;
 
 pub(super) use dhcp::SCOPE;
 
-const ALL: [Key; COMMON.len() + dhcp::KEYS.len()] = {
-    let mut all = [COMMON[0]; COMMON.len() + dhcp::KEYS.len()];
+const AGI: usize = COMMON.len() + dhcp::KEYS.len();
+
+const ALL: [Key; AGI + agi::KEYS.len()] = {
+    let mut all = [COMMON[0]; AGI + agi::KEYS.len()];
     let mut at = 0;
     while at < all.len() {
-        all[at] = match at < COMMON.len() {
-            true => COMMON[at],
-            false => dhcp::KEYS[at - COMMON.len()],
+        all[at] = match at {
+            _ if at < COMMON.len() => COMMON[at],
+            _ if at < AGI => dhcp::KEYS[at - COMMON.len()],
+            _ => agi::KEYS[at - AGI],
         };
         at += 1;
     }

@@ -17,6 +17,7 @@ use crate::{Config, load, running};
 pub(crate) enum Command {
     Call { number: String, reply: Answered },
     HangUp,
+    Key(char),
     Busy(bool),
     PowerCycle,
     Stop { unregister: bool },
@@ -87,7 +88,7 @@ async fn interrupted(inbox: &mut mpsc::Receiver<Command>) -> Exit {
             Some(Command::Call { reply, .. }) => {
                 let _ = reply.send(Err("the phone has no line yet".into()));
             }
-            Some(Command::HangUp | Command::Busy(_)) => {}
+            Some(Command::HangUp | Command::Key(_) | Command::Busy(_)) => {}
         }
     }
 }
