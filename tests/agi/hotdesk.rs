@@ -47,6 +47,8 @@ async fn a_phone_is_claimed_with_a_pin_and_given_back() {
     let tag = format!("[201](desk) ;MAC={} guest=guest1", mac(1));
     assert_eq!(site.conf(), before.replace("[201](desk)", &tag));
 
+    site.handset_ok(&["check"]);
+
     // Nobody else gets it meanwhile, nor what has a phone of its own, and who has claimed claims no more.
     let told = office.dial(&desks[1], "*782201", "4711#").await;
     assert_eq!(told, "taken: 201 has a phone already");
@@ -82,7 +84,7 @@ async fn wrong_pins_are_counted_told_and_lock() {
     let line = format!("wrong PIN asker={address} phone={} extension=201 peer=guest1", mac(1));
     let log = site.log();
     assert!(log.contains(&line) && !log.contains("4712"), "{line}: {log}");
-    // Another phone is not locked, and where sip.conf cannot be written nothing is half done.
+    // Another phone is not locked; without the file nobody can be claimed.
     fs::rename(site.path("pins.conf"), site.path("gone.conf")).unwrap();
     assert_eq!(office.dial(&desks[1], "*782202", "9999#").await, "wrong: wrong extension or PIN");
     assert!(site.log().contains("pins.conf cannot be read"));

@@ -41,7 +41,6 @@ impl Office {
         let mut site = Site::prepare_version(version, &files);
         site.top = top.0.into();
         site.general = general.into();
-        site.sections = format!("[agi]\nlisten=127.0.0.1:{port}\ntoken={TOKEN}\n{settings}");
         let settings = settings.replace("@DIR@", site.dir.path().to_str().unwrap());
         site.sections = format!("[agi]\nlisten=127.0.0.1:{port}\ntoken={TOKEN}\n{settings}\n");
         site.run().await;
@@ -55,12 +54,12 @@ impl Office {
     /// What the dial plan was told at the end of calls, in order.
     pub(crate) fn told(&self) -> Vec<String> {
         let log = fs::read(self.site.path("pbx/log/full")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
         let end = |line: &str| {
-            let (_, text) = line.split_once("handset: ")?;
-            line.contains("NoOp(").then(|| text.trim_end_matches("\") in new stack").to_owned())
+            let line = clean(line);
+            let (_, text) = line.split_once("handset: ").filter(|_| line.contains("NoOp("))?;
+            text.split_once("\") in new stack").map(|(text, _)| text.to_owned())
         };
-        log.lines().filter_map(|line| end(line.trim_end())).map(clean).collect()
+        String::from_utf8_lossy(&log).lines().filter_map(end).collect()
     }
 
     /// Dials a code and waits until the dial plan is at its end; what it was told.
@@ -74,15 +73,8 @@ impl Office {
 }
 
 /// Without the colours of a console.
-fn clean(text: String) -> String {
-    let mut out = String::new();
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        if c == '\u{1b}' {
-            rest.by_ref().find(|c| *c == 'm');
-        } else {
-            out.push(c);
-        }
-    }
-    out.trim_end_matches("\") in new stack").to_owned()
+fn clean(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    first + &parts.filter_map(|part| part.split_once('m')).map(|(_, text)| text).collect::<String>()
 }

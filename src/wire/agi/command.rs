@@ -25,7 +25,7 @@ pub enum Unwritable {
 pub fn command(verb: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, Unwritable> {
     let ends = |b: &u8| matches!(b, b'\n' | b'\r' | 0);
     let all = || arguments.iter().copied().chain([verb.as_bytes()]);
-    if all().any(|word| word.iter().any(|b| ends(b))) {
+    if all().any(|word| word.iter().any(ends)) {
         return Err(Unwritable::Ends);
     }
     let mut line = verb.as_bytes().to_vec();
