@@ -163,7 +163,7 @@ impl Core {
     }
 
     /// The NOTIFY that we send ourselves.
-    pub(super) fn own(&self, mac: Mac, event: &str, via: Via) -> Option<OwnNotify> {
+    pub(super) fn notice(&self, mac: Mac, event: &str, via: Via) -> Option<OwnNotify> {
         let Via::Direct { to, user } = via else { return None };
         let host = self.decided.server_address.map(|host| host.to_string()).unwrap_or_default();
         Some(OwnNotify { mac, to, user, host, event: event.to_owned() })

@@ -91,7 +91,7 @@ impl Core {
             self.observed.ordered(mac, about, now);
             self.stirred.insert(mac);
             self.dirty.insert(mac);
-            let own = self.own(mac, &event, via);
+            let own = self.notice(mac, &event, via);
             if !self.order(Order::Notify { mac, peer, lines, event, own }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
             }

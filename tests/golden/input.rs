@@ -150,6 +150,7 @@ impl Input {
             profile: profile.clone(),
             firmware: get("firmware"),
             ip: None,
+            guest: None,
         }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
@@ -294,6 +295,7 @@ fn site() -> Site {
         ami: None,
         tftp: Tftp { listen: None, root: None },
         dhcp: handset::model::site::Dhcp::default(),
+        agi: handset::model::site::Agi::default(),
         http: Http::default(),
         families: BTreeMap::new(),
     }
