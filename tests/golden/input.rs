@@ -291,6 +291,7 @@ fn site() -> Site {
             unknown: Duration::from_secs(30),
             direct: DirectMode::Unreachable,
         },
+        waves: handset::model::site::Waves::default(),
         notify_from: ([0, 0, 0, 0], 0).into(),
         ami: None,
         tftp: Tftp { listen: None, root: None },
