@@ -65,6 +65,16 @@ pub enum Touched {
     All,
 }
 
+/// The kind of this name, in lower case.
+///
+/// # Errors
+/// There is none.
+pub fn kind(name: &str) -> Result<Kind, String> {
+    let known = || WEIGHTS.iter().map(|(kind, _)| *kind);
+    let named = |kind: &Kind| format!("{kind:?}").eq_ignore_ascii_case(name);
+    known().find(named).ok_or_else(|| format!("the kinds are {:?}", known().collect::<Vec<_>>()))
+}
+
 /// One edit.
 #[derive(Clone, Debug)]
 pub struct Edit {
@@ -98,12 +108,25 @@ pub struct Editor {
     before: Option<(Conf, Touched)>,
     random: Random,
     count: u64,
+    left_out: Vec<Kind>,
 }
 
 impl Editor {
+    /// Leaves these kinds out.
+    pub fn without(&mut self, kinds: &[Kind]) {
+        kinds.clone_into(&mut self.left_out);
+    }
+
     /// An editor of `conf`; what it does follows from the seed.
     pub fn new(conf: Conf, seed: u64) -> Self {
-        Self { conf, saves: Vec::new(), before: None, random: Random::new(seed, 3), count: 0 }
+        Self {
+            conf,
+            saves: Vec::new(),
+            before: None,
+            random: Random::new(seed, 3),
+            count: 0,
+            left_out: Vec::new(),
+        }
     }
 
     /// Makes an edit of a kind chosen at random; `write` turns a file into its text.
@@ -114,7 +137,9 @@ impl Editor {
             turn = turn.saturating_sub(*weight);
             here
         });
-        self.edit_of(chosen.map_or(Kind::Name, |(kind, _)| *kind), write)
+        let kind = chosen.map_or(Kind::Name, |(kind, _)| *kind);
+        let kind = if self.left_out.contains(&kind) { Kind::Name } else { kind };
+        self.edit_of(kind, write)
     }
 
     /// Makes an edit of this kind; another one where there is nothing of the kind to be done.

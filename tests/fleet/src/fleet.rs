@@ -1,5 +1,6 @@
 //! The phones of a site, and the account of each.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +10,13 @@ use simphone::{Config, Faults, Model, Observer, Phone, Timing};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::conf::{is_7960, mac};
+use crate::conf::{is_7960, mac, mac_text};
 use crate::fault::{Fault, Misbehaviour};
 use crate::ledger::Ledger;
 use crate::random::Random;
+
+/// One phone of so many obeys a check-sync at once, also in the middle of a call.
+const IMPATIENT: usize = 10;
 
 /// How the phones are made.
 #[derive(Clone, Debug)]
@@ -179,7 +183,9 @@ impl Fleet {
             }
         }
         sleep_until(until).await;
-        phone.set_faults(|faults| *faults = Faults::default());
+        phone.set_faults(|faults| {
+            *faults = Faults { impatient: faults.impatient, ..Faults::default() };
+        });
         if one.fault == Fault::NeverReturns {
             phone.power_cut(Duration::ZERO, None).await;
         }
@@ -207,6 +213,24 @@ impl Fleet {
         }
     }
 
+    /// What phone `index` told last, a line each: what it runs comes first. Holds no password.
+    pub fn story(&self, index: usize) -> String {
+        let (phone, state) = (self.phone(index), self.phone(index).state());
+        let mut out =
+            format!("{} at {}: {:?}\n", mac_text(index, ":"), phone.address(), state.phase);
+        for line in &state.lines {
+            let _ = writeln!(
+                out,
+                "  {line:?}, registered: {}",
+                state.registered.contains_key(&line.line)
+            );
+        }
+        for report in phone.history() {
+            let _ = writeln!(out, "  {} {:?}", report.at, report.event);
+        }
+        out
+    }
+
     /// Ends all calls.
     pub async fn hang_up(&self) {
         for slot in self.slots.iter() {
@@ -230,6 +254,8 @@ impl Slot {
         config.observer = Some(Observer::new(move |report| {
             book.lock().unwrap_or_else(PoisonError::into_inner).take(report);
         }));
-        Self { phone: simphone::spawn(config).await, ledger }
+        let phone = simphone::spawn(config).await;
+        phone.set_faults(|faults| faults.impatient = index % IMPATIENT == 5);
+        Self { phone, ledger }
     }
 }

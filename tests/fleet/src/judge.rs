@@ -129,8 +129,6 @@ pub fn restarts(verdict: &mut Verdict, ledgers: &[Ledger], saves: &[Saved]) {
         unchanged.into_iter().partition(|(index, restart)| overtaken(*index, restart, saves));
     verdict.tell("  of them overtaken by an edit that took the change back", overtaken.len());
     verdict.none("needless restarts", needless.iter().map(|(i, r)| line(*i, r)).collect());
-    let in_call = all().filter(|(_, r)| r.in_call).map(|(i, r)| line(i, &r)).collect();
-    verdict.none("restarts during a call", in_call);
     let twice = ledgers.iter().enumerate().flat_map(|(index, ledger)| {
         twice(index, ledger, saves).into_iter().map(move |restart| line(index, &restart))
     });
@@ -171,30 +169,42 @@ fn twice(index: usize, ledger: &Ledger, saves: &[Saved]) -> Vec<Restart> {
     again.map(|pair| pair[1].clone()).collect()
 }
 
-/// Adds the check-syncs that came in calls. A window of `blind` excuses them: neither handset nor Asterisk
+/// Adds the check-syncs and the restarts that came in calls. A window of `blind` excuses them: neither handset nor Asterisk
 /// could know of the call then.
 pub fn calls(verdict: &mut Verdict, ledgers: &[Ledger], blind: &[(u64, u64)]) {
     let all = ledgers.iter().enumerate();
     let told = all.flat_map(|(index, l)| l.told_in_call.iter().map(move |told| (index, told)));
+    let told = told.map(|(index, &(at, since))| (index, at, at.saturating_sub(since)));
+    count_calls(verdict, "check-syncs", told, blind);
+    let all = ledgers.iter().enumerate();
+    let restarts = all.flat_map(|(index, ledger)| {
+        ledger.told_restarts().filter_map(move |r| Some((index, r.at, r.in_call?)))
+    });
+    count_calls(verdict, "restarts", restarts, blind);
+}
+
+/// Of what came in calls: the phone, when, and how long the call had lasted.
+fn count_calls(
+    verdict: &mut Verdict,
+    what: &str,
+    all: impl Iterator<Item = (usize, u64, u64)>,
+    blind: &[(u64, u64)],
+) {
     let (mut crossed, mut excused, mut late) = (0, 0, Vec::new());
-    for (index, &(at, since)) in told {
-        if at.saturating_sub(since) <= CROSSED {
+    for (index, at, age) in all {
+        if age <= CROSSED {
             crossed += 1;
         } else if blind.iter().any(|(from, until)| (*from..=*until).contains(&at)) {
             excused += 1;
         } else {
-            late.push(format!(
-                "{} at {at}: {} ms after it began",
-                mac_text(index, ":"),
-                at - since
-            ));
+            late.push(format!("{} at {at}: {age} ms after it began", mac_text(index, ":")));
         }
     }
-    verdict.tell("check-syncs that crossed the beginning of a call", crossed);
+    verdict.tell(&format!("{what} that crossed the beginning of a call"), crossed);
     if !blind.is_empty() {
-        verdict.tell("check-syncs during a call that nobody could know of", excused);
+        verdict.tell(&format!("{what} during a call that nobody could know of"), excused);
     }
-    verdict.none("check-syncs during a call", late);
+    verdict.none(&format!("{what} during a call"), late);
 }
 
 /// Adds the phones that restarted more often than edits touched them.
@@ -223,7 +233,7 @@ pub fn sums(verdict: &mut Verdict, ledgers: &[Ledger]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, restarts};
+    use super::{Verdict, calls, restarts};
     use crate::edit::{Kind, Saved, Touched};
     use crate::ledger::{Cause, Ledger, Restart};
 
@@ -235,7 +245,7 @@ mod tests {
             told: Some(told.into()),
             to: Some(told.into()),
             changed: changed.iter().map(|&key| key.to_owned()).collect(),
-            in_call: false,
+            in_call: None,
             read: Some(at + 100),
             back: Some(at + 200),
         }
@@ -272,8 +282,17 @@ mod tests {
 
     #[test]
     fn calls_are_respected() {
-        let mut one = restart(10_000, "1", &["a"]);
-        one.in_call = true;
-        check(vec![one], &[], false);
+        let check = |age: u64, blind: &[(u64, u64)], expected: bool| {
+            let mut ledger = Ledger::default();
+            let restart = restart(10_000, "1", &["a"]);
+            ledger.restarts = vec![Restart { in_call: Some(age), ..restart }];
+            let mut verdict = Verdict::default();
+            calls(&mut verdict, &[ledger], blind);
+            assert_eq!(verdict.holds(), expected, "{verdict}");
+        };
+        check(3000, &[], false);
+        check(1000, &[], true);
+        check(3000, &[(9000, 11_000)], true);
+        check(3000, &[(11_000, 12_000)], false);
     }
 }

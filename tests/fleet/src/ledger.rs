@@ -33,8 +33,8 @@ pub struct Restart {
     pub to: Option<String>,
     /// The keys that changed in its flash, without `sync`.
     pub changed: Vec<String>,
-    /// Whether it was in a call.
-    pub in_call: bool,
+    /// For how many milliseconds it had been in a call, if it was in one.
+    pub in_call: Option<u64>,
     /// When it had read its files.
     pub read: Option<u64>,
     /// When all its lines were registered again.
@@ -141,7 +141,7 @@ impl Ledger {
             told: self.told.take().filter(|_| cause == Cause::CheckSync),
             to: None,
             changed: Vec::new(),
-            in_call: self.call_since.take().is_some(),
+            in_call: self.call_since.take().map(|since| at.saturating_sub(since)),
             read: None,
             back: None,
         };
@@ -256,7 +256,7 @@ mod tests {
             (21, Event::Restart { reason: "power cycle".into() }),
         ]);
         assert_eq!((ledger.told_in_call, ledger.notifies, ledger.calls), (vec![(9, 5)], 2, 1));
-        assert!(ledger.restarts[0].in_call && ledger.restarts[0].cause == Cause::Power);
+        assert!(ledger.restarts[0].in_call == Some(1) && ledger.restarts[0].cause == Cause::Power);
         assert_eq!(ledger.off_since, Some(21));
     }
 

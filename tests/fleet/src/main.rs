@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use fleet::edit::{Kind, kind};
 use fleet::judge::Verdict;
 use fleet::series::{chaos, edits, scale};
 use fleet::{disk, fleet as phones, site};
@@ -20,6 +21,9 @@ struct Arguments {
     /// One more setting of [general] in handset.conf; may be repeated
     #[arg(long, global = true)]
     general: Vec<String>,
+    /// A kind of edits to leave out, as `swap`; may be repeated
+    #[arg(long, global = true, value_parser = kind)]
+    without: Vec<Kind>,
     /// Copy the daemon's log to this file at the end
     #[arg(long, global = true)]
     log: Option<std::path::PathBuf>,
@@ -118,11 +122,16 @@ async fn run(arguments: Arguments) -> io::Result<Verdict> {
     options.push.extend(arguments.push.iter().map(line));
     options.log = arguments.log;
     options.general.extend(arguments.general.iter().map(line));
+    let without = arguments.without;
     match arguments.series {
         Series::Edits(a) => {
             let limit = Duration::from_secs(a.limit);
             let Edits { phones, edits, seed, pause, talkers, .. } = a;
-            edits::run(&edits::Plan { phones, edits, seed, pause, talkers, limit }, options).await
+            edits::run(
+                &edits::Plan { phones, edits, seed, pause, talkers, without, limit },
+                options,
+            )
+            .await
         }
         Series::Chaos(a) => {
             let limit = Duration::from_secs(a.limit);
@@ -137,6 +146,7 @@ async fn run(arguments: Arguments) -> io::Result<Verdict> {
                 pause,
                 misbehave,
                 talkers,
+                without,
                 disk,
                 proved,
                 limit,

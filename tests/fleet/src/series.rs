@@ -63,9 +63,26 @@ async fn wait(
             Err(error) => vec![format!("the daemon does not answer: {error}")],
         };
         quiet = if found.is_empty() { quiet + 1 } else { 0 };
-        if quiet == 2 || began.elapsed() > limit {
+        if quiet == 2 {
+            return found;
+        }
+        if began.elapsed() > limit {
+            tell(site, fleet, conf, exempt);
             return found;
         }
         sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Writes beside the daemon's log, where that is kept, what the phones tell that are wrong.
+fn tell(site: &Site, fleet: &Fleet, conf: &Conf, exempt: &BTreeSet<usize>) {
+    let Some(log) = site.kept_log() else { return };
+    let status = site.status().ok();
+    let wrong = conf.wanted().into_iter().map(|(index, _)| index).filter(|index| {
+        let others = (0..fleet.len()).filter(|other| other != index).chain(exempt.iter().copied());
+        !stale(fleet, conf, status.as_ref(), &others.collect()).is_empty()
+    });
+    let stories: String = wrong.map(|index| fleet.story(index)).collect();
+    let _ = std::fs::write(log.with_extension("phones"), stories);
+    let _ = std::fs::copy(site.sip_conf(), log.with_extension("sip.conf"));
 }

@@ -161,6 +161,11 @@ impl Site {
         self.options.environment.extend(more);
     }
 
+    /// Where the daemon's log will be kept.
+    pub fn kept_log(&self) -> Option<&Path> {
+        self.options.log.as_deref()
+    }
+
     /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -39,6 +39,8 @@ pub struct Plan {
     pub misbehave: u64,
     /// Phones in a call at any time.
     pub talkers: usize,
+    /// Kinds of edits that are left out.
+    pub without: Vec<Kind>,
     /// Whether the state is on a disk that can be full: [`crate::disk::isolate`] was called.
     pub disk: bool,
     /// Whether handset must have proof of every phone at the end: that takes a minute or two longer for
@@ -158,7 +160,8 @@ impl<'a> Chaos<'a> {
             false => None,
         };
         block_in_place(|| site.run())?;
-        let editor = Editor::new(conf.clone(), plan.seed);
+        let mut editor = Editor::new(conf.clone(), plan.seed);
+        editor.without(&plan.without);
         let random = Random::new(plan.seed, 6);
         let (wrong, counts) = (BTreeMap::new(), BTreeMap::new());
         let (ended, blind) = (Vec::new(), Vec::new());

@@ -28,6 +28,8 @@ pub struct Plan {
     pub pause: u64,
     /// Phones in a call at any time.
     pub talkers: usize,
+    /// Kinds of edits that are left out.
+    pub without: Vec<Kind>,
     /// How long the end may take.
     pub limit: Duration,
 }
@@ -50,6 +52,7 @@ pub async fn run(plan: &Plan, options: site::Options) -> io::Result<Verdict> {
     }
     let talkers = fleet.talk(plan.talkers, "600", plan.seed);
     let mut editor = Editor::new(conf, plan.seed);
+    editor.without(&plan.without);
     let began = Instant::now();
     let kinds = edit(&site, &mut editor, plan).await?;
     verdict.tell("edits", editor.saves.len());
