@@ -71,6 +71,20 @@ async fn strangers_garbage_and_slow_clients_get_nothing_and_hinder_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_permitted_addresses_are_heard() {
+    let office = Office::sip(&phones(1), "", "permit=192.0.2.0/24").await;
+    let desk = office.site.boot(1).await;
+    assert_eq!(talk(&office, prelude(TOKEN, "resync", "SIP/101-0000002a").as_bytes(), &[]), "");
+    let log = || office.site.log();
+    assert!(log().contains("refused FastAGI asker=127.0.0.1 reason=address count=1"), "{}", log());
+    // The dial plan goes on, and knows that nothing was done. Nobody has answered the call.
+    let before = office.told().len();
+    let _ = desk.call("*780").await;
+    office.site.until("it is told", SOON, |_| office.told().len() > before).await;
+    assert_eq!(office.told()[before], "unavailable: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_account_is_asterisks_word_and_a_hangup_in_the_middle_does_no_harm() {
     let office = Office::sip(&phones(2), "", "").await;
     let site = &office.site;

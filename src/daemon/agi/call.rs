@@ -108,3 +108,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Ok(typed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    /// A connection that is as far as its first command, and the other end.
+    async fn begun() -> (Line<DuplexStream>, DuplexStream) {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        theirs.write_all(b"agi_network: yes\nagi_type: SIP\n\n").await.unwrap();
+        let short = Duration::from_millis(300);
+        let limits = Limits { head: short, answer: short, ..Limits::default() };
+        let mut line = Line::new(ours, limits);
+        assert_eq!(&line.begin().await.unwrap().kind[..], b"SIP");
+        (line, theirs)
+    }
+
+    /// What is typed when Asterisk answers so, and what was asked.
+    async fn check(answers: &str, typed: &str, asked: usize, hung_up: bool) {
+        let (mut line, mut theirs) = begun().await;
+        theirs.write_all(answers.as_bytes()).await.unwrap();
+        assert_eq!(line.digits("vm-extension").await.unwrap(), typed, "{answers}");
+        assert_eq!(line.hung_up, hung_up, "{answers}");
+        drop(line);
+        let mut all = String::new();
+        theirs.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all.lines().count(), asked, "{all}");
+        assert!(all.starts_with("STREAM FILE \"vm-extension\" \"0123456789*#\"\n"), "{all}");
+        assert!(all.lines().skip(1).all(|line| line == "WAIT FOR DIGIT \"8000\""), "{all}");
+    }
+
+    #[tokio::test]
+    async fn digits_end_with_a_hash_a_pause_or_a_hangup() {
+        // Typed into the prompt already: 50 is `2`, 35 is `#`.
+        check("200 result=50 endpos=1\n200 result=48\n200 result=35\n", "20", 3, false).await;
+        check("200 result=0\n200 result=49\n200 result=0\n", "1", 3, false).await;
+        check("200 result=-1\n200 result=35\n", "", 2, false).await;
+        check("200 result=49\nHANGUP\n200 result=-1\n", "1", 2, true).await;
+        let ones = "200 result=49\n".repeat(40);
+        check(&ones, &"1".repeat(32), 32, false).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_ever() {
+        let (mut line, theirs) = begun().await;
+        let began = Instant::now();
+        assert!(matches!(line.ask("ANSWER", &[]).await, Err(Ended::Slow)));
+        assert!(began.elapsed() < Duration::from_secs(5));
+        drop(theirs);
+        assert!(line.ask("ANSWER", &[]).await.is_err());
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let limits = Limits { head: Duration::from_millis(100), ..Limits::default() };
+        assert!(matches!(Line::new(ours, limits).begin().await, Err(Ended::Slow)));
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::base::{Diagnostic, Mac, Secret, Sources, report};
+use crate::base::{Diagnostic, Mac, Secret, Sources, Tech, report};
 use crate::conf::{self, Conf, Status};
 use crate::daemon::asterisk;
 use crate::daemon::disk::Disk;
@@ -17,7 +17,7 @@ use crate::model::tag::{Tag, attach};
 /// The files that hold peers.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
-    tops: Vec<PathBuf>,
+    tops: Vec<(Tech, PathBuf)>,
     etc: PathBuf,
 }
 
@@ -63,12 +63,17 @@ pub(super) fn pin(file: &Path, extension: &str) -> Result<Option<Secret>, String
 impl Files {
     pub(super) fn of(site: &Site) -> Self {
         let etc = site.sip_conf.parent().unwrap_or(Path::new("/")).to_owned();
-        let tops = asterisk::tops(site).into_iter().map(|(_, path)| path).collect();
-        Self { tops, etc }
+        Self { tops: asterisk::tops(site), etc }
     }
 
-    /// Lets an extension stand in for a guest peer on its phone.
-    pub(super) fn claim(&self, extension: &str, mac: Mac, guest: &str) -> Result<(), Refusal> {
+    /// Lets an extension stand in for a guest peer on its phone. Both are of one channel driver.
+    pub(super) fn claim(
+        &self,
+        extension: &str,
+        mac: Mac,
+        guest: (&str, Tech),
+    ) -> Result<(), Refusal> {
+        let (guest, tech) = guest;
         let wish = Wish {
             mac,
             model: None,
@@ -79,7 +84,7 @@ impl Files {
             ip: None,
             guest: Some(guest.to_owned()),
         };
-        self.change(extension, |reading, section, tag| match tag {
+        self.change((extension, tech), |reading, section, tag| match tag {
             Some(_) => Err(Refusal::Taken(extension.to_owned())),
             None => write::tag(reading, section, &wish, &mut Disk::new())
                 .map_err(|why| refusal(&why, reading.sources)),
@@ -87,8 +92,8 @@ impl Files {
     }
 
     /// Gives the phone back to its guest peer.
-    pub(super) fn leave(&self, extension: &str, mac: Mac) -> Result<(), Refusal> {
-        self.change(extension, |reading, section, tag| match tag {
+    pub(super) fn leave(&self, extension: &str, tech: Tech, mac: Mac) -> Result<(), Refusal> {
+        self.change((extension, tech), |reading, section, tag| match tag {
             Some(tag) if tag.guest.is_some() && tag.mac.value == mac => {
                 write::untag(reading, section, &mut Disk::new())
                     .map_err(|why| refusal(&why, reading.sources))
@@ -99,11 +104,12 @@ impl Files {
 
     fn change(
         &self,
-        peer: &str,
+        (peer, tech): (&str, Tech),
         edit: impl Fn(&Reading<'_>, usize, Option<&Tag>) -> Result<Edit, Refusal>,
     ) -> Result<(), Refusal> {
         let mut told = None;
-        for top in self.tops.iter().filter(|top| top.exists()) {
+        let of_tech = self.tops.iter().filter(|(of, top)| *of == tech && top.exists());
+        for (_, top) in of_tech {
             let mut sources = Sources::default();
             let conf = conf::read(top, &self.etc, &mut Disk::new(), &mut sources);
             let section = match write::section(&conf, peer) {
@@ -164,26 +170,31 @@ mod tests {
     #[test]
     fn a_claim_is_one_line_and_leaving_takes_it_back() {
         let (lab, files) = Lab::new();
-        files.claim("201", mac(1), "guest1").unwrap();
+        files.claim("201", mac(1), ("guest1", Tech::Sip)).unwrap();
         let claimed = SIP.replace("[201]", "[201] ;MAC=00:18:b9:00:00:01 guest=guest1");
         assert_eq!(lab.text(), claimed);
         // Another phone can neither take it nor end it.
-        let again = files.claim("201", mac(3), "guest3").unwrap_err();
+        let again = files.claim("201", mac(3), ("guest3", Tech::Sip)).unwrap_err();
         assert_eq!(again.to_string(), "201 has a phone already");
-        assert!(matches!(files.leave("201", mac(3)), Err(Refusal::NotIn(_))));
-        files.leave("201", mac(1)).unwrap();
+        assert!(matches!(files.leave("201", Tech::Sip, mac(3)), Err(Refusal::NotIn(_))));
+        files.leave("201", Tech::Sip, mac(1)).unwrap();
         assert_eq!(lab.text(), SIP);
     }
 
     #[test]
     fn what_is_not_to_be_claimed_stays_as_it_is() {
         let (lab, files) = Lab::new();
-        assert!(matches!(files.claim("202", mac(1), "guest1"), Err(Refusal::Taken(_))));
-        assert!(matches!(files.leave("202", mac(2)), Err(Refusal::NotIn(_))));
-        assert!(matches!(files.claim("999", mac(1), "guest1"), Err(Refusal::Conf(_))));
+        assert!(matches!(
+            files.claim("202", mac(1), ("guest1", Tech::Sip)),
+            Err(Refusal::Taken(_))
+        ));
+        assert!(matches!(files.leave("202", Tech::Sip, mac(2)), Err(Refusal::NotIn(_))));
+        let other = files.claim("201", mac(1), ("guest1", Tech::Pjsip));
+        assert!(matches!(other, Err(Refusal::Conf(_))));
+        assert!(matches!(files.claim("999", mac(1), ("guest1", Tech::Sip)), Err(Refusal::Conf(_))));
         assert_eq!(lab.text(), SIP);
         fs::remove_file(lab.path("sip.conf")).unwrap();
-        assert!(matches!(files.claim("201", mac(1), "guest1"), Err(Refusal::Conf(_))));
+        assert!(matches!(files.claim("201", mac(1), ("guest1", Tech::Sip)), Err(Refusal::Conf(_))));
     }
 
     #[test]

@@ -160,8 +160,8 @@ impl Desk {
             }
         }
         let (files, mac) = (self.files.clone(), phone.mac);
-        let (wanted, guest) = (extension.to_owned(), caller.peer.clone());
-        on_disk(move || files.claim(&wanted, mac, &guest)).await?;
+        let (wanted, guest, tech) = (extension.to_owned(), caller.peer.clone(), caller.tech);
+        on_disk(move || files.claim(&wanted, mac, (&guest, tech))).await?;
         info!(phone = %mac, extension, guest = caller.peer, "claimed");
         self.own(caller, OwnWish::Move).await?;
         let mut steps = script::done("claimed", &format!("{extension} is here after this call"));
@@ -186,8 +186,9 @@ impl Desk {
     /// A claimed phone becomes its guest again.
     async fn logout(&self, caller: &Caller) -> Result<Vec<Step>, No> {
         let phone = self.own(caller, OwnWish::State).await?;
-        let (files, mac, peer) = (self.files.clone(), phone.mac, caller.peer.clone());
-        on_disk(move || files.leave(&peer, mac)).await?;
+        let (files, mac, peer, tech) =
+            (self.files.clone(), phone.mac, caller.peer.clone(), caller.tech);
+        on_disk(move || files.leave(&peer, tech, mac)).await?;
         info!(phone = %mac, extension = caller.peer, "logged out");
         self.own(caller, OwnWish::Move).await?;
         Ok(script::done(
