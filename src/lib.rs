@@ -15,7 +15,9 @@
 //!                       │        └──► export: the same bytes as files
 //!    transfers, AMI news ──► events ──► observed (per phone) ──► journal
 //!                       ▼
-//!              plan::reconcile(offer, observed, intents, now) → actions ──► NOTIFY by AMI
+//!              plan::standing of each phone that something was heard of ──► agenda
+//!                       ├──► plan::rollout: who is offered what is new ──► offer
+//!                       └──► plan::reconcile(agenda, …, now) → actions ──► NOTIFY by AMI, or our own
 //! ```
 //!
 //! Modules in reading order: [`base`], [`conf`], [`model`], [`family`], [`wire`], [`directory`], [`plan`] are

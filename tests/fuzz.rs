@@ -42,7 +42,7 @@ fn cases() -> Vec<Vec<u8>> {
 /// Seeds and findings of one target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = root().join("contrib/fuzz/corpus").join(target);
-    let own = ["tag", "http", "sip", "tftp", "trace", "dhcp"].contains(&target);
+    let own = ["tag", "http", "sip", "tftp", "trace", "dhcp", "agi"].contains(&target);
     let mut all = if own { Vec::new() } else { cases() };
     if dir.is_dir() {
         all.extend(folders(&dir).into_iter().map(|path| fs::read(path).unwrap()));
@@ -105,6 +105,11 @@ fn the_dhcp_server_holds_for_every_seed() {
     replay("dhcp", claims::dhcp, 12);
 }
 
+#[test]
+fn fastagi_holds_for_every_seed() {
+    replay("agi", claims::agi, 10);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -124,7 +129,7 @@ impl Random {
 }
 
 /// Pieces that mean something.
-const PIECES: [&[u8]; 96] = [
+const PIECES: [&[u8]; 106] = [
     b"%2e",
     b"%2f",
     b"%00",
@@ -221,6 +226,16 @@ const PIECES: [&[u8]; 96] = [
     b"\x35\x01\x01",
     b"\x34\x01\x03",
     b"\x3c\x06Cisco\0",
+    b"agi_network: yes\n",
+    b"agi_channel: PJSIP/a-b-0000002a\n",
+    b"agi_network_script: token/resync?x\n",
+    b"agi_arg_1: x\n",
+    b"\n\n",
+    b"HANGUP\n",
+    b"200 result=1 (a\nb)\n",
+    b"200 result=*99 (timeout) endpos=9\n",
+    b"520-Invalid command syntax.  Proper usage follows:\n",
+    b"520 End of proper usage.\n",
 ];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -323,4 +338,10 @@ fn hammer_the_tftp_packets() {
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn hammer_the_dhcp_server() {
     hammer("dhcp", claims::dhcp);
+}
+
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn hammer_fastagi() {
+    hammer("agi", claims::agi);
 }

@@ -18,8 +18,10 @@ use handset::wire::tftp::{
     Bounds, Datagram, Mode, Pace, Packet, Transfer, parse, printable, settle,
 };
 
+mod agi;
 mod dhcp;
 
+pub use agi::agi;
 pub use dhcp::dhcp;
 
 /// Between the files of one input (the control character "record separator").
@@ -214,6 +216,7 @@ fn wish(tag: &Tag) -> Wish {
         profile: text(&tag.profile),
         firmware: text(&tag.firmware),
         ip: tag.ip.as_ref().map(|ip| ip.value),
+        guest: tag.guest.as_ref().map(|g| g.value.clone()),
     }
 }
 
@@ -239,6 +242,7 @@ pub fn editor(data: &[u8]) {
         profile: None,
         firmware: None,
         ip: None,
+        guest: None,
     };
     let (conf, sources) = read(&mut one(data), Age::default());
     if conf.status != Status::Ok {

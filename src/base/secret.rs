@@ -24,6 +24,15 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Whether a guess is right, in a time that tells no more than the length.
+    pub fn is(&self, guess: &[u8]) -> bool {
+        let right = self.0.as_bytes();
+        let differs = right.iter().zip(guess).fold(0, |differs, (a, b)| differs | (a ^ b));
+        right.len() == guess.len() && differs == 0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -125,6 +134,13 @@ mod tests {
         assert_ne!(one, key.digest("u", [b"ab".as_slice(), b"c"]));
         assert_eq!(one, key.digest("t", [b"ab".as_slice(), b"c"]));
         assert_eq!(Digest::try_from(one.to_string()), Ok(one));
+    }
+
+    #[test]
+    fn a_guess_is_right_only_as_a_whole() {
+        for (guess, right) in [("geheim", true), ("geheiM", false), ("gehei", false), ("", false)] {
+            assert_eq!(Secret::new("geheim").is(guess.as_bytes()), right, "{guess}");
+        }
     }
 
     #[test]

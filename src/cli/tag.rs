@@ -72,8 +72,16 @@ pub(super) fn untag(tops: &[PathBuf], etc: &Path, options: &Untag) -> u8 {
 
 /// The attributes of the command line.
 fn wish(mac: Mac, attributes: &[String]) -> Result<Wish, String> {
-    let mut wish =
-        Wish { mac, model: None, line: None, label: None, profile: None, firmware: None, ip: None };
+    let mut wish = Wish {
+        mac,
+        model: None,
+        line: None,
+        label: None,
+        profile: None,
+        firmware: None,
+        ip: None,
+        guest: None,
+    };
     for attribute in attributes {
         let Some((name, value)) = attribute.split_once('=') else {
             return Err(format!("'{attribute}' is not name=value"));

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Cidr, Digest, Level, Mac};
+use crate::base::{Cidr, Digest, Level, Mac, Tech};
 pub use crate::plan::boot::story::Kind as TraceKind;
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
@@ -127,6 +127,15 @@ pub enum Ask {
     },
     /// The leases of the DHCP service. Answered with [`Answer::Leases`].
     Leases,
+    /// What a phone wants for itself, over FastAGI. Answered with [`Answer::Own`].
+    Own {
+        /// The account that it calls from.
+        peer: String,
+        /// Whose account that is.
+        tech: Tech,
+        /// What it wants.
+        wish: OwnWish,
+    },
 }
 
 /// One answer line.
@@ -168,6 +177,8 @@ pub enum Answer {
     Firmware(Box<Firmware>),
     /// The leases, by address.
     Leases(Vec<LeaseLine>),
+    /// The phone that an account is a line of.
+    Own(Box<PhoneStatus>),
     /// Carried out, with what to tell the user.
     Done(String),
     /// Not carried out: why and what to do next.
@@ -177,6 +188,18 @@ pub enum Answer {
         /// The text.
         message: String,
     },
+}
+
+/// What a phone wants for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnWish {
+    /// To know how it is.
+    State,
+    /// To be told to look, as by [`Ask::Push`].
+    Resync,
+    /// To be told at this account, though it gets another one: its tag was just changed.
+    Move,
 }
 
 /// What an operator opens, in his words.

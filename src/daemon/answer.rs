@@ -5,7 +5,8 @@ use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, PhoneStatus, PushLine, Select, Status, UnknownAsker,
+    Answer, Ask, ErrorKind, LineStatus, OwnWish, PhoneStatus, PushLine, Select, Status,
+    UnknownAsker,
 };
 
 fn no_dhcp() -> Answer {
@@ -18,7 +19,7 @@ impl Core {
     /// again for it.
     pub fn answer(&mut self, call: Call, now: Time) -> bool {
         let Call { ask, answers } = call;
-        let looks = matches!(ask, Ask::Apply { .. });
+        let looks = matches!(ask, Ask::Apply { .. } | Ask::Own { wish: OwnWish::Move, .. });
         let answer = match ask {
             Ask::Status { phone, select } => self.status(phone.as_deref(), &select, now),
             Ask::Diff => Answer::Diff(self.diff()),
@@ -29,6 +30,7 @@ impl Core {
                 }
                 None => no_dhcp(),
             },
+            Ask::Own { peer, tech, wish } => self.own(&peer, tech, wish, now),
             Ask::Opened => Answer::Opened(self.access.all_open()),
             Ask::Open { what, seconds } => self.open(&what, seconds),
             Ask::Close { what } => self.close_again(&what),

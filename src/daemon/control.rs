@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::control::{Answer, Ask, ErrorKind, Request, VERSION};
+use crate::control::{Answer, Ask, ErrorKind, OwnWish, Request, VERSION};
 
 /// A request on its way to the core, with the way back.
 #[derive(Debug)]
@@ -134,6 +134,7 @@ fn read(line: &str, may_change: bool) -> Result<Ask, Answer> {
         | Ask::Firmware
         | Ask::Leases => false,
         Ask::Push { dry_run, .. } => !dry_run,
+        Ask::Own { wish, .. } => *wish != OwnWish::State,
         Ask::Rollout(_)
         | Ask::Rollback { .. }
         | Ask::Apply { .. }
@@ -174,7 +175,9 @@ mod tests {
     #[test]
     fn strangers_may_look_and_not_touch() {
         let push = |dry_run| Ask::Push { phones: vec![], all: true, dry_run, wait: false };
-        assert!(read(&request(&Ask::Status { phone: None, select: Default::default() }), false).is_ok());
+        assert!(
+            read(&request(&Ask::Status { phone: None, select: Default::default() }), false).is_ok()
+        );
         assert!(read(&request(&push(true)), false).is_ok());
         let refused = read(&request(&push(false)), false);
         assert!(matches!(refused, Err(Answer::Error { kind: ErrorKind::Denied, .. })));

@@ -78,6 +78,8 @@ pub struct Core {
     pub(super) rollouts: Rollouts,
     /// The intents are not as they were stored.
     pub(super) wishes_changed: bool,
+    /// Phones that were proved to run what they were taken back from, perhaps, and when.
+    pub(super) pardons: BTreeMap<Mac, Time>,
     /// When phones were last given a change.
     pub(super) released: Time,
     /// What Asterisk was last known to have loaded.
@@ -112,6 +114,7 @@ pub struct Core {
     pub(super) ledger: Ledger,
     /// Who asks without a tag: when it was last written down, and whether it differs.
     pub(super) strangers: Strangers,
+    pub(super) moves: super::agi::Moves,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -152,6 +155,7 @@ impl Core {
             tally: Tally::default(),
             rollouts,
             wishes_changed: false,
+            pardons: BTreeMap::new(),
             released: Time(0),
             shown,
             owners: HashMap::new(),
@@ -174,6 +178,7 @@ impl Core {
             out,
             ledger,
             strangers: Strangers::default(),
+            moves: super::agi::Moves::default(),
         };
         core.learn();
         core.guard();
@@ -411,7 +416,9 @@ impl Core {
         }
         let mut fresh = self.refresh(now);
         self.roll(&fresh, now);
+        self.pardon(now);
         self.reconcile(!fresh.is_empty(), now);
+        self.move_on(now);
         fresh.append(&mut self.refresh(now));
         if std::mem::take(&mut self.wishes_changed) {
             self.store.save_intents(&self.intents);

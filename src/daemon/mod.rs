@@ -2,6 +2,7 @@
 //! they start and stop; [`core`] is the one task that owns what changes.
 
 pub mod access;
+pub mod agi;
 pub mod ami;
 pub mod answer;
 pub mod askers;
@@ -26,8 +27,8 @@ pub mod net;
 mod news;
 pub mod notify;
 mod opening;
-mod page;
 mod operator;
+mod page;
 mod push;
 pub mod rewrite;
 mod rollout;

@@ -1,15 +1,14 @@
 //! Events become facts: what each one changes about what the core knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use tracing::{info, warn};
 
 use super::core::{Core, Session};
 use super::event::{AmiNews, Event, Outcome, OwnNotify, Transfer};
-use crate::base::{Digest, Mac, Time};
+use crate::base::{Mac, Time};
 use crate::plan::boot::Exchange;
-use crate::plan::intents::{Hold, HoldWhy};
 use crate::plan::observed::{Got, Notified, refusal};
 use crate::plan::reconcile::Via;
 
@@ -151,21 +150,9 @@ impl Core {
             self.dirty.insert(mac);
             self.stirred.insert(mac);
             self.ran.remove(&mac);
-            self.pardon(mac, running);
+            self.pardons.insert(mac, now);
             info!(phone = %mac, %running, "proved: it runs this");
             self.note_proved(mac, now);
-        }
-    }
-
-    /// A phone that was given up came back with the very files that it was taken from.
-    fn pardon(&mut self, mac: Mac, running: Digest) {
-        let newest = self.offer.newest.phones.get(&mac).filter(|part| part.is_run(running));
-        let Some(newest) = newest.cloned() else { return };
-        let lost = |hold: &Hold| matches!(hold.why, HoldWhy::Lost(_));
-        if self.intents.holds(&newest).is_some_and(lost) {
-            self.intents.held.remove(&mac);
-            self.wishes_changed = true;
-            self.put_back(&BTreeMap::from([(mac, newest)]));
         }
     }
 
@@ -176,7 +163,7 @@ impl Core {
     }
 
     /// The NOTIFY that we send ourselves.
-    pub(super) fn own(&self, mac: Mac, event: &str, via: Via) -> Option<OwnNotify> {
+    pub(super) fn notice(&self, mac: Mac, event: &str, via: Via) -> Option<OwnNotify> {
         let Via::Direct { to, user } = via else { return None };
         let host = self.decided.server_address.map(|host| host.to_string()).unwrap_or_default();
         Some(OwnNotify { mac, to, user, host, event: event.to_owned() })

@@ -91,7 +91,7 @@ impl Core {
             self.observed.ordered(mac, about, now);
             self.stirred.insert(mac);
             self.dirty.insert(mac);
-            let own = self.own(mac, &event, via);
+            let own = self.notice(mac, &event, via);
             if !self.order(Order::Notify { mac, peer, lines, event, own }) {
                 self.observed.notified(mac, Notified::Failed("too many orders wait".into()));
             }
@@ -111,19 +111,27 @@ impl Core {
     pub(super) fn standing(&self, mac: Mac, now: Time) -> Option<Standing> {
         let part = self.offer.phones.get(&mac)?;
         let stand = standing(part, &self.offer, &self.observed, &self.intents, &self.rules(), now);
-        if stand.state != State::Current || !self.offer.waiting().contains(&mac) {
+        if !self.offer.waiting().contains(&mac) {
             return Some(stand);
         }
         let newest = self.offer.newest.phones.get(&mac)?;
         let hold = self.intents.holds(newest).map(|hold| &hold.why);
+        let taken_back = matches!(hold, Some(HoldWhy::Lost(_)));
+        if stand.state != State::Current && !taken_back {
+            return Some(stand);
+        }
         let wanted = match hold {
             None => self.offer.wanted(newest, self.observed.phones.get(&mac)),
             Some(_) => stand.wanted,
         };
         let (state, detail) = match hold {
-            Some(HoldWhy::Lost(why)) => {
+            Some(HoldWhy::Lost(why)) if stand.state == State::Current => {
                 (State::Failed, format!("it has its last good files again: {why}"))
             }
+            Some(HoldWhy::Lost(why)) => (
+                State::Failed,
+                format!("{why}; its last good files are offered again: {}", stand.detail),
+            ),
             Some(HoldWhy::Ended(id)) => {
                 (State::Pending, format!("roll-out {id} ended before it came to this phone"))
             }

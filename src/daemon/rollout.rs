@@ -17,6 +17,9 @@ use crate::plan::offer::Offer;
 use crate::plan::rollout::{Candidate, Fate, Ground, Phase};
 use crate::plan::standing::{Proof, State};
 
+/// Whatever happened to a phone so long ago has been heard of.
+const HEARD: Duration = Duration::from_secs(2);
+
 /// So many of the keys that differ are named as the cause.
 const NAMED: usize = 3;
 
@@ -149,15 +152,32 @@ impl Core {
         self.stop_for(mac, why, now);
     }
 
+    /// Phones that were given up may have come back with the very files that they were taken from. A
+    /// REGISTER may be heard of before the fetch that it follows: only what is still so counts.
+    pub(super) fn pardon(&mut self, now: Time) {
+        let ripe = self.pardons.iter().filter(|(_, proved)| now.since(**proved) >= HEARD);
+        let ripe: Vec<Mac> = ripe.map(|(mac, _)| *mac).collect();
+        for mac in ripe {
+            self.pardons.remove(&mac);
+            let running = self.observed.phones.get(&mac).and_then(|seen| seen.running);
+            let newest = self.offer.newest.phones.get(&mac);
+            let runs = |part: &&Arc<PhonePart>| running.is_some_and(|run| part.is_run(run.token));
+            let Some(newest) = newest.filter(runs).cloned() else { continue };
+            let lost = |hold: &Hold| matches!(hold.why, HoldWhy::Lost(_));
+            if self.intents.holds(&newest).is_some_and(lost) {
+                info!(phone = %mac, "it came back with what it was given");
+                self.intents.held.remove(&mac);
+                self.wishes_changed = true;
+                self.put_back(&BTreeMap::from([(mac, newest)]));
+            }
+        }
+    }
+
     fn stop_for(&mut self, mac: Mac, why: String, now: Time) {
         let waves = self.site.waves.clone();
         let Some(rollout) = self.rollouts.open() else { return };
         rollout.lose(mac, why, &waves);
-        let stopped = match &rollout.phase {
-            Phase::Stopped(why) => Some((rollout.id, why.clone())),
-            _ => None,
-        };
-        if let Some((id, why)) = stopped {
+        if let (id, Phase::Stopped(why)) = (rollout.id, &rollout.phase) {
             warn!(rollout = id, why, "the roll-out stopped");
             self.hold_rest(id, now);
         }

@@ -25,7 +25,7 @@ use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
 use super::store::Store;
-use super::{ami, control, dhcp, export, http, journal, notify, source, systemd, tftp, trim};
+use super::{agi, ami, control, dhcp, export, http, journal, notify, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
 use crate::family::library;
 use crate::model::site::{Ami, Site};
@@ -117,7 +117,8 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         what: site.control_socket.display().to_string(),
         source,
     })?;
-    tasks.spawn(control::serve(listener, calls_in, stop.clone()));
+    tasks.spawn(control::serve(listener, calls_in.clone(), stop.clone()));
+    let companion = serve_calls(&site, &tasks, calls_in, &stop)?;
     let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
     let metrics: Arc<Metrics> = Arc::default();
     let (shelf, counters) = (catalog.clone(), metrics.tftp.clone());
@@ -164,6 +165,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
         () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
         () = tasks_of(address_service, &stop) => Err(Failure::Task("DHCP")),
         () = tasks_of(notify_service, &stop) => Err(Failure::Task("NOTIFY")),
+        () = tasks_of(companion, &stop) => Err(Failure::Task("FastAGI")),
     };
     systemd::stopping();
     stop.cancel();
@@ -196,8 +198,7 @@ fn serve_files(
     };
     let listener = listener.map_err(failure)?;
     info!(address = %listener.local(), receive_buffer = listener.granted(), "serving TFTP");
-    let service =
-        tftp::Service { catalog, report, limits: tftp::Limits::default(), counters };
+    let service = tftp::Service { catalog, report, limits: tftp::Limits::default(), counters };
     Ok(Some(tasks.spawn(tftp::serve(vec![listener], service, stop.clone()))))
 }
 
@@ -244,6 +245,19 @@ async fn serve_notices(
         }
     };
     (orders_in, service)
+}
+
+/// Starts the FastAGI service, where it is on.
+fn serve_calls(
+    site: &Site,
+    tasks: &TaskTracker,
+    calls: mpsc::Sender<Call>,
+    stop: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let what = || format!("FastAGI {:?}", site.agi.listen);
+    let failure = |source| Failure::Listen { what: what(), source };
+    let running = agi::start(site, calls).map_err(failure)?;
+    Ok(running.map(|running| tasks.spawn(agi::serve(running, stop.clone()))))
 }
 
 /// Waits until a service that must not end has ended; for ever where there is none.

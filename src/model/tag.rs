@@ -32,6 +32,8 @@ pub struct Tag {
     pub firmware: Option<Spanned<String>>,
     /// `ip=`: the address that our DHCP service reserves for the phone.
     pub ip: Option<Spanned<Ipv4Addr>>,
+    /// `guest=`: the peer of the same phone that this one stands in for, as long as it is claimed.
+    pub guest: Option<Spanned<String>>,
 }
 
 impl Tag {

@@ -388,6 +388,11 @@ impl Observed {
             part.peers().all(|peer| registered(peer).is_some_and(|r| r >= at))
         };
         let fetched = seen.fetched.filter(|f| seen.running.is_none_or(|r| r.at < f.at));
+        // It has looked since and found something else: it restarts, and fetches that before it registers.
+        let leaves = |f: &Fetch| seen.sync.is_some_and(|s| s.at > f.at && s.token != f.token);
+        if fetched.as_ref().is_some_and(leaves) {
+            return None;
+        }
         let proved = match (fetched, seen.sync) {
             (Some(fetched), _) => (fits(&fetched) && since(fetched.at)).then_some(fetched.token),
             (None, Some(sync)) if seen.running.is_none_or(|r| r.at < sync.at) => {

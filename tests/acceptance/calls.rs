@@ -40,7 +40,7 @@ async fn a_phone_that_asterisk_cannot_reach_is_told_when_it_answers_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_that_does_not_come_back_is_shown() {
+async fn a_phone_that_does_not_come_back_is_shown_and_gets_its_last_good_files_again() {
     let site = Site::start(&phones(1)).await;
     let desk = site.boot(1).await;
     desk.never_register_after_fetch(true);
@@ -51,6 +51,15 @@ async fn a_phone_that_does_not_come_back_is_shown() {
     assert_eq!(out.status.code(), Some(1));
     desk.never_register_after_fetch(false);
     desk.power_cycle().await;
+    let runs = |site: &Site| {
+        let phone = site.phone(1);
+        phone.lines[0].registered
+            && phone.detail.is_some_and(|d| d.contains("last good files again"))
+    };
+    site.until("it runs what it had", SOON, runs).await;
+    assert_eq!(desk.state().lines[0].displayname, "User 1");
+    site.handset_ok(&["push", "101", "--wait"]);
+    assert_eq!(desk.state().lines[0].displayname, "Lost");
     site.until_current(1).await;
 }
 

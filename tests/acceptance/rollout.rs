@@ -85,7 +85,14 @@ async fn a_change_that_costs_phones_their_registration_is_taken_back_from_the_ca
     site.write_config();
     site.until("it is as before", SOON, |site| all(site, State::Current)).await;
     quiet(2.0).await;
-    assert_eq!(boots(&desks).iter().sum::<u64>(), 10 + 6, "nobody had to restart for the cure");
+    let sum = boots(&desks).iter().sum::<u64>();
+    assert_eq!(
+        sum,
+        10 + 6,
+        "nobody had to restart for the cure: {:?}\n{}",
+        boots(&desks),
+        site.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,8 +170,7 @@ async fn phones_are_brought_back_to_what_they_had_and_stay_there() {
 async fn out_of_hours_only_credentials_follow() {
     let hour = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::get("Europe/Berlin").unwrap());
     let from = (hour.hour() + 6) % 24;
-    let (site, desks) =
-        office(3, &format!("window={from:02}:00-{:02}:00", (from + 1) % 24)).await;
+    let (site, desks) = office(3, &format!("window={from:02}:00-{:02}:00", (from + 1) % 24)).await;
     site.edit("\"User 1\"", "\"Other 1\"");
     site.edit("secret=hush-102-hush", "secret=changed-102-hush");
     site.until("102 follows Asterisk", SOON, |_| desks[1].state().boots == 2).await;

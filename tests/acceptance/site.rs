@@ -244,7 +244,15 @@ impl Site {
     }
 
     pub(crate) fn try_status(&self) -> Option<Box<Status>> {
-        match ask(&self.path("control"), Ask::Status { phone: None, select: Default::default() }, false).ok()?.next()?.ok()? {
+        match ask(
+            &self.path("control"),
+            Ask::Status { phone: None, select: Default::default() },
+            false,
+        )
+        .ok()?
+        .next()?
+        .ok()?
+        {
             Answer::Status(status) => Some(status),
             other => panic!("{other:?}"),
         }

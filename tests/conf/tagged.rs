@@ -51,8 +51,16 @@ impl Place {
 
 fn wishes() -> Vec<Wish> {
     let mac: Mac = "00:18:b9:12:34:56".parse().expect("a MAC");
-    let plain =
-        Wish { mac, model: None, line: None, label: None, profile: None, firmware: None, ip: None };
+    let plain = Wish {
+        mac,
+        model: None,
+        line: None,
+        label: None,
+        profile: None,
+        firmware: None,
+        ip: None,
+        guest: None,
+    };
     let label = Some(r#"Müller "2" \o/ =x"#.to_owned());
     let full = Wish { model: Some("7960".into()), line: Some(2), label, ..plain.clone() };
     vec![plain, full]

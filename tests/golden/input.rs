@@ -150,6 +150,7 @@ impl Input {
             profile: profile.clone(),
             firmware: get("firmware"),
             ip: None,
+            guest: None,
         }));
         let at = self.phones.iter().position(|p| p.mac == mac_value).unwrap_or_else(|| {
             self.phones.push(Phone {
@@ -290,10 +291,12 @@ fn site() -> Site {
             unknown: Duration::from_secs(30),
             direct: DirectMode::Unreachable,
         },
+        waves: handset::model::site::Waves::default(),
         notify_from: ([0, 0, 0, 0], 0).into(),
         ami: None,
         tftp: Tftp { listen: None, root: None },
         dhcp: handset::model::site::Dhcp::default(),
+        agi: handset::model::site::Agi::default(),
         http: Http::default(),
         families: BTreeMap::new(),
     }

@@ -112,7 +112,18 @@ impl Lab {
         let served = runtime.spawn(serve(all, service, shutdown.clone()));
         let events = Mutex::new((events, Vec::new()));
         let served = Mutex::new(Some(served));
-        Self { shutdown, counters, metrics, address, tls_address, dir, events, served, runtime, _directory }
+        Self {
+            shutdown,
+            counters,
+            metrics,
+            address,
+            tls_address,
+            dir,
+            events,
+            served,
+            runtime,
+            _directory,
+        }
     }
 
     /// The next transfer that is reported.

@@ -48,7 +48,8 @@ pub(super) fn ask(site: &Site) -> (Vec<Finding>, Option<Box<Status>>, Option<Use
     let user = running(&path).or_else(usual);
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let answer = converse(&path, Ask::Status { phone: None, select: Default::default() }, false);
+        let answer =
+            converse(&path, Ask::Status { phone: None, select: Default::default() }, false);
         let answer = answer.and_then(|mut talk| talk.next().transpose());
         // Nobody waits any more when it came too late.
         let _ = sender.send(answer);

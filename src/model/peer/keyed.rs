@@ -201,6 +201,7 @@ pub(super) fn read<'a>(
         profile: owned(found.profile),
         firmware: None,
         ip: None,
+        guest: None,
     })
 }
 
@@ -265,6 +266,7 @@ fn agree(a: &Tag, b: &Tag) -> bool {
         && same(&a.profile, &b.profile)
         && same(&a.firmware, &b.firmware)
         && same(&a.ip, &b.ip)
+        && same(&a.guest, &b.guest)
 }
 
 fn both(a: Tag, b: Tag) -> Tag {
@@ -276,6 +278,7 @@ fn both(a: Tag, b: Tag) -> Tag {
         profile: a.profile.or(b.profile),
         firmware: a.firmware.or(b.firmware),
         ip: a.ip.or(b.ip),
+        guest: a.guest.or(b.guest),
     }
 }
 

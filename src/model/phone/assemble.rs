@@ -36,7 +36,7 @@ pub struct Assembly {
 
 /// All codes of this module.
 pub static CODES: &[&Code] =
-    &[&SAME_LINE, &HOLE, &CONFLICT, &UNKNOWN_MODEL, &TOO_MANY_LINES, &UNKNOWN_PROFILE];
+    &[&SAME_LINE, &HOLE, &CONFLICT, &UNKNOWN_MODEL, &TOO_MANY_LINES, &UNKNOWN_PROFILE, &NO_GUEST];
 
 static SAME_LINE: Code = Code {
     id: "H0420",
@@ -80,11 +80,22 @@ static UNKNOWN_PROFILE: Code = Code {
               to the phone. There is none of that name, so nothing applies.",
 };
 
+static NO_GUEST: Code = Code {
+    id: "H0429",
+    title: "a claim stands in for no line",
+    explain: "`guest=` in a tag names the guest peer whose place this peer takes on the phone, as long as it is \
+              claimed there. The phone has no such line (any more), so the peer is a line of its own. Log out at \
+              the phone, or take the tag away: handset untag.",
+};
+
 /// A peer with its tag.
 #[derive(Clone, Copy)]
 struct Tagged<'a> {
+    /// What is said about the phone; where the peer stands in for a guest, the guest's.
     tag: &'a Tag,
     peer: &'a Arc<Peer>,
+    /// The peer's own.
+    own: &'a Tag,
 }
 
 /// Why a phone is held back.
@@ -102,7 +113,10 @@ pub fn assemble<'a>(
     for refused in refused {
         assembly.held.entry(refused.mac.value).or_insert_with(|| refused.reason.clone());
     }
-    let tagged = |peer: &'a Arc<Peer>| Some(Tagged { tag: peer.tag.as_ref()?, peer });
+    let tagged = |peer: &'a Arc<Peer>| {
+        let tag = peer.tag.as_ref()?;
+        Some(Tagged { tag, peer, own: tag })
+    };
     let mut all: Vec<Tagged<'_>> = peers.iter().filter_map(tagged).collect();
     // Those of one phone stay in load order.
     all.sort_by_key(Tagged::mac);
@@ -131,6 +145,14 @@ impl Assembly {
         models: &[ModelFacts],
         site: &Site,
     ) -> Option<Phone> {
+        let claimed;
+        let mut group = group;
+        if group.iter().any(|t| t.own.guest.is_some()) {
+            let (lines, lost) = stand_in(group);
+            self.diagnostics.extend(lost);
+            claimed = lines;
+            group = &claimed;
+        }
         match build(mac, group, models, site) {
             Ok(phone) => {
                 self.diagnostics.extend(profile_trouble(&phone, site));
@@ -143,6 +165,28 @@ impl Assembly {
             }
         }
     }
+}
+
+/// The lines of a phone, where each claimed peer has the place of its guest; and what is wrong with claims.
+fn stand_in<'a>(group: &[Tagged<'a>]) -> (Vec<Tagged<'a>>, Vec<Diagnostic>) {
+    let (claims, mut lines): (Vec<_>, Vec<_>) =
+        group.iter().copied().partition(|t| t.own.guest.is_some());
+    let mut lost = Vec::new();
+    for claim in claims {
+        let Some(guest) = &claim.own.guest else { continue };
+        let is = |line: &&mut Tagged<'_>| {
+            line.peer.tech == claim.peer.tech && line.peer.name.value == guest.value
+        };
+        if let Some(place) = lines.iter_mut().find(is) {
+            *place = Tagged { tag: place.tag, ..claim };
+            continue;
+        }
+        let text = format!("{} has no line {} to stand in for", claim.mac(), guest.value);
+        let help = "log out at the phone, or take the tag away: handset untag";
+        lost.push(Diagnostic::warning(&NO_GUEST, text).at(guest.span).help(help));
+        lines.push(claim);
+    }
+    (lines, lost)
 }
 
 fn build(
@@ -171,8 +215,8 @@ fn build(
     Ok(Phone { mac, family, model, profile, firmware, ip: ip.cloned(), lines })
 }
 
-fn line((Tagged { tag, peer }, number): (&Tagged<'_>, u8)) -> Line {
-    let label = tag.label.as_ref().map(|label| label.value.clone()).unwrap_or_default();
+fn line((Tagged { own, peer, .. }, number): (&Tagged<'_>, u8)) -> Line {
+    let label = own.label.as_ref().map(|label| label.value.clone()).unwrap_or_default();
     Line { number, label, peer: Arc::clone(peer) }
 }
 

@@ -1,5 +1,6 @@
 //! The keys of handset.conf, as data.
 
+mod agi;
 mod dhcp;
 mod push;
 
@@ -82,10 +83,12 @@ pub static KEYS: &[Key] = &ALL;
 pub(super) use dhcp::SCOPE;
 
 /// The lists that it is made of, in the order of the manual page.
-const LISTS: [&[Key]; 3] = [COMMON, &push::KEYS, &dhcp::KEYS];
+const LISTS: [&[Key]; 4] = [COMMON, &push::KEYS, &dhcp::KEYS, &agi::KEYS];
 
-const ALL: [Key; COMMON.len() + push::KEYS.len() + dhcp::KEYS.len()] = {
-    let mut all = [COMMON[0]; COMMON.len() + push::KEYS.len() + dhcp::KEYS.len()];
+const COUNT: usize = COMMON.len() + push::KEYS.len() + dhcp::KEYS.len() + agi::KEYS.len();
+
+const ALL: [Key; COUNT] = {
+    let mut all = [COMMON[0]; COUNT];
     let (mut at, mut list) = (0, 0);
     while list < LISTS.len() {
         let mut key = 0;

@@ -3,6 +3,7 @@
 //!
 //! [`KEYS`] is the one list of keys: it drives the reading, the messages and the manual page.
 
+mod agi;
 mod dhcp;
 mod keys;
 mod manual;
@@ -13,6 +14,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use agi::Agi;
 pub use dhcp::{Dhcp, DhcpMode, Net4, Scope, SnippetKind};
 pub use keys::{KEYS, Key, Kind};
 pub use manual::manual;
@@ -82,6 +84,8 @@ pub struct Site {
     pub http: Http,
     /// `[dhcp]` and its scopes.
     pub dhcp: Dhcp,
+    /// `[agi]`.
+    pub agi: Agi,
     /// Sections named after a family, or `[family/profile]`: settings and raw keys. The names are in
     /// lower case.
     pub families: BTreeMap<String, FamilySettings>,
@@ -276,6 +280,7 @@ impl Site {
             tftp: Tftp::default(),
             http: Http { metrics: Cidr::loopback().to_vec(), ..Http::default() },
             dhcp: Dhcp::default(),
+            agi: Agi::default(),
             families: BTreeMap::new(),
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::keys::{KEYS, Key, Kind, SCOPE, set_raw};
 use super::value::Context;
-use super::{Ami, Net4, Scope, Site, dhcp};
+use super::{Ami, Net4, Scope, Site, agi, dhcp};
 use crate::base::nearest::nearest;
 use crate::base::{Code, Diagnostic, Span, Spanned};
 use crate::conf::{Conf, Entry, Section};
@@ -20,6 +20,8 @@ pub static CODES: &[&Code] = &[
     &AMI_CLEAR,
     &dhcp::SCOPE,
     &dhcp::IDLE,
+    &agi::TOKEN,
+    &agi::IDLE,
 ];
 
 static UNKNOWN_KEY: Code = Code {
@@ -32,7 +34,7 @@ static UNKNOWN_KEY: Code = Code {
 static UNKNOWN_SECTION: Code = Code {
     id: "H0302",
     title: "unknown section in handset.conf",
-    explain: "The sections of handset.conf are [general], [push], [ami], [tftp], [http], [dhcp], \
+    explain: "The sections of handset.conf are [general], [push], [ami], [tftp], [http], [agi], [dhcp], \
               one for each network of phones, as [dhcp 192.0.2.0/24], one for each family, as [cisco-79x0], and one for each profile, as [cisco-79x0/lobby].",
 };
 
@@ -72,6 +74,7 @@ pub fn read(conf: &Conf, path: &Path, known_families: &[&str]) -> (Site, Vec<Dia
         reading.section(section);
     }
     reading.check_dhcp(conf);
+    reading.check_agi(conf);
     (reading.site, reading.diagnostics)
 }
 
@@ -137,6 +140,14 @@ impl Reading<'_> {
         for trouble in dhcp::check(&self.site.dhcp, top, &place) {
             self.report(trouble);
         }
+    }
+
+    /// What does not fit together in the settings of the FastAGI service.
+    fn check_agi(&mut self, conf: &Conf) {
+        let real = conf.sections.iter().filter(|section| !section.template);
+        let top = real.filter(|section| section.name.is("agi")).map(|section| section.span).next();
+        let trouble = top.and_then(|at| agi::check(&self.site.agi, at));
+        trouble.into_iter().for_each(|trouble| self.report(trouble));
     }
 
     /// `[family]` or `[family/profile]`.
@@ -215,12 +226,13 @@ impl Reading<'_> {
 }
 
 fn sections<'a>() -> impl Iterator<Item = &'a str> {
-    ["general", "push", "ami", "tftp", "http", "dhcp"].into_iter()
+    ["general", "push", "ami", "tftp", "http", "dhcp", "agi"].into_iter()
 }
 
-/// A message about a secret never repeats it.
+/// A message about a secret never repeats it: those that begin so do not.
 fn shown<'a>(key: &Key, message: &'a str) -> &'a str {
-    if key.kind == Kind::Secret { "the value is empty" } else { message }
+    let safe = key.kind != Kind::Secret || message.starts_with("the value ");
+    if safe { message } else { "the value is bad" }
 }
 
 fn has_account(ami: &Ami) -> bool {

@@ -172,6 +172,9 @@ fn bad_values_are_errors_at_their_place_and_the_default_stays() {
         ("dhcp", "watch", &["perhaps"]),
         ("dhcp", "snippet_kind", &["windows"]),
         ("dhcp", "snippet_reload", &["", "systemctl reload x"]),
+        ("agi", "listen", &["x"]),
+        ("agi", "token", &["", "short", "sixteen/letters+more"]),
+        ("agi", "permit", &["pbx"]),
     ] {
         for value in values {
             let (site, texts) = read_all(&format!("[{section}]\n{key}={value}\n"));
@@ -284,6 +287,33 @@ fn a_mistake_in_a_template_is_reported_once() {
 fn repeated_sections_add_up_and_the_last_value_wins() {
     let site = good("[push]\nrate=1\nretry=5\n[Push]\nrate=2\n");
     assert_eq!((site.pacing.rate, site.pacing.retry), (2.0, Duration::from_secs(5)));
+}
+
+#[test]
+fn the_companion_is_read_and_needs_a_token() {
+    let text = "[agi]\nlisten=4573\ntoken=0123456789abcdef\npermit=192.0.2.9\nguests=guest1, desk-*\npins=pins.conf\n";
+    let agi = good(text).agi;
+    assert_eq!(agi.listen, Some("0.0.0.0:4573".parse().unwrap()));
+    assert_eq!(agi.token.as_ref().map(Secret::reveal), Some("0123456789abcdef"));
+    assert_eq!(agi.permit.iter().map(ToString::to_string).collect::<String>(), "192.0.2.9/32");
+    assert_eq!(agi.pins.as_deref(), Some(Path::new("/srv/pbx/pins.conf")));
+    for (peer, guest) in [("guest1", true), ("guest12", false), ("desk-7", true), ("desk", false)] {
+        assert_eq!(agi.is_guest(peer), guest, "{peer}");
+    }
+    check_bad(
+        "[agi]\nlisten=127.0.0.1\n",
+        "1:2: error[H0308]: [agi] listen needs a token (add token = with the output of: openssl rand -hex 16)",
+    );
+    check_bad(
+        "[agi]\nguests=a\n",
+        "1:2: warning[H0309]: guests needs pins (add pins, the file of the extensions and their PINs)",
+    );
+    check_bad(
+        "[agi]\nguests=a,,b\n",
+        "2:8: error[H0303]: guests: \"\" is no name of a peer (write names as guest1, desk-*)",
+    );
+    let (_, told) = read_all("[agi]\ntoken=geheim\n");
+    assert!(!told[0].contains("geheim"), "{told:?}");
 }
 
 #[test]

@@ -342,3 +342,32 @@ pub(super) fn words(context: &Context<'_>) -> Result<Vec<String>, Fault> {
         ),
     }
 }
+
+/// A word that stands in a URL as it is, and that nobody guesses. What is wrong with it is told without it.
+pub(super) fn token(context: &Context<'_>) -> Result<String, Fault> {
+    const HELP: &str = "write 16 to 128 letters and digits: openssl rand -hex 16 makes some";
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    match context.value {
+        "" => fault("the value is empty", HELP),
+        value if !value.bytes().all(fits) => fault("the value has other signs", HELP),
+        value if !(16..=128).contains(&value.len()) => fault("the value has another length", HELP),
+        value => Ok(value.to_owned()),
+    }
+}
+
+/// Names of peers, joined by commas; one may end in `*`.
+pub(super) fn peers(context: &Context<'_>) -> Result<Vec<String>, Fault> {
+    const MANY: usize = 256;
+    let words: Vec<&str> = context.value.split(',').map(str::trim).collect();
+    let bad = |word: &&&str| {
+        let name = word.strip_suffix('*').unwrap_or(word);
+        name.is_empty() || name.len() > 80 || name.contains(|c: char| c == '*' || c.is_control())
+    };
+    match words.iter().find(bad) {
+        _ if words.len() > MANY => fault("too many names", format!("write at most {MANY}")),
+        Some(word) => {
+            fault(format!("{word:?} is no name of a peer"), "write names as guest1, desk-*")
+        }
+        None => Ok(words.into_iter().map(str::to_owned).collect()),
+    }
+}

@@ -10,7 +10,7 @@ use crate::base::{Code, Diagnostic, Mac, Span, Spanned, Text};
 use crate::conf::{Comment, Place};
 
 /// The attributes that a tag may have.
-const ATTRIBUTES: [&str; 6] = ["model", "line", "label", "profile", "firmware", "ip"];
+const ATTRIBUTES: [&str; 7] = ["model", "line", "label", "profile", "firmware", "ip", "guest"];
 
 /// What people write when they mean `MAC=`.
 const WORDS: [&[u8]; 7] =
@@ -97,8 +97,16 @@ pub(super) fn tag(comment: &Comment, diagnostics: &mut Vec<Diagnostic>) -> Optio
 
 fn whole(cursor: &mut Cursor<'_>, notes: &mut Vec<Diagnostic>) -> Result<Tag, Diagnostic> {
     let mac = mac(cursor)?;
-    let mut tag =
-        Tag { mac, model: None, line: None, label: None, profile: None, firmware: None, ip: None };
+    let mut tag = Tag {
+        mac,
+        model: None,
+        line: None,
+        label: None,
+        profile: None,
+        firmware: None,
+        ip: None,
+        guest: None,
+    };
     let mut seen: Vec<(String, Range<usize>)> = Vec::new();
     while !cursor.rest().is_empty() {
         cursor.skip(blank);
@@ -261,6 +269,7 @@ fn set(
         "label" => tag.label = Some(value),
         "profile" => tag.profile = Some(value),
         "firmware" => tag.firmware = Some(value),
+        "guest" => tag.guest = Some(value),
         "line" => tag.line = Some(Spanned::new(line(cursor, &value, attribute.value_at)?, span)),
         "ip" => tag.ip = Some(Spanned::new(ip(cursor, &value, attribute.value_at)?, span)),
         name => {

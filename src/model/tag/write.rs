@@ -32,6 +32,8 @@ pub struct Wish {
     pub firmware: Option<String>,
     /// `ip=`.
     pub ip: Option<Ipv4Addr>,
+    /// `guest=`.
+    pub guest: Option<String>,
 }
 
 /// One line of one file that changes.
@@ -72,6 +74,7 @@ impl Wish {
             ("profile", &self.profile),
             ("firmware", &self.firmware),
             ("ip", &ip),
+            ("guest", &self.guest),
         ] {
             if let Some(value) = value {
                 text += &format!(" {name}={}", quoted(value));
@@ -99,6 +102,7 @@ impl Wish {
             && same(&self.profile, &tag.profile)
             && same(&self.firmware, &tag.firmware)
             && self.ip == tag.ip.as_ref().map(|ip| ip.value)
+            && same(&self.guest, &tag.guest)
     }
 }
 

@@ -136,6 +136,14 @@ impl Phone {
         self.send(Command::HangUp).await;
     }
 
+    /// Presses keys during a call, one after the other.
+    pub async fn press(&self, keys: &str) {
+        for key in keys.chars() {
+            self.send(Command::Key(key)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Lifts the handset without a call (`true`), or lays it down.
     pub async fn set_in_call(&self, busy: bool) {
         self.send(Command::Busy(busy)).await;

@@ -19,6 +19,7 @@ use crate::{Config, load, running};
 pub(crate) enum Command {
     Call { number: String, reply: Answered },
     HangUp,
+    Key(char),
     Busy(bool),
     PowerCut { dark: Duration, address: Option<Ipv4Addr> },
     Stop { unregister: bool },
@@ -109,7 +110,7 @@ async fn interrupted(inbox: &mut mpsc::Receiver<Command>) -> Exit {
             Some(Command::Call { reply, .. }) => {
                 let _ = reply.send(Err("the phone has no line yet".into()));
             }
-            Some(Command::HangUp | Command::Busy(_)) => {}
+            Some(Command::HangUp | Command::Key(_) | Command::Busy(_)) => {}
         }
     }
 }

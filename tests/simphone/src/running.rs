@@ -366,6 +366,7 @@ impl Running<'_> {
             None => return Some(Exit::Stop),
             Some(Command::Call { number, reply }) => self.agent.dial(&number, reply, now),
             Some(Command::HangUp) => self.agent.hang_up(now),
+            Some(Command::Key(key)) => self.agent.key(key, now),
             Some(Command::Busy(busy)) => {
                 self.agent.busy = busy;
                 self.idle_since = now;

@@ -244,6 +244,13 @@ impl Agent {
         self.tidy();
     }
 
+    /// Presses a key during the call.
+    pub(crate) fn key(&mut self, key: char, now: Instant) {
+        if let Some(call) = &mut self.call {
+            call.key(key, &mut ctx!(self, now, None));
+        }
+    }
+
     /// Handles one datagram.
     pub(crate) fn receive(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) {
         let Some(message) = Message::parse(bytes) else { return };

@@ -68,6 +68,38 @@ fn given_lines_stand_and_the_others_fill_the_free_ones() {
 }
 
 #[test]
+fn a_claimed_peer_has_the_place_of_its_guest() {
+    // 102 is a guest's peer with a number and a model; 103 is claimed there.
+    let (front, guest) = ("00:18:b9:00:00:01 line=1", "00:18:b9:00:00:01 line=2 model=7960");
+    check(&[front, guest, "00:18:b9:00:00:01 guest=102"], &["7960: 1=101 2=103"]);
+    check(&["00:18:b9:00:00:01 guest=102", guest, front], &["7960: 1=103 2=101"]);
+    check(
+        &[A, "00:18:b9:00:00:02", "00:18:b9:00:00:02 guest=102"],
+        &["7940: 1=101", "7940: 1=103"],
+    );
+}
+
+#[test]
+fn the_label_is_the_claimed_peers_own() {
+    let tags = ["00:18:b9:00:00:01 label=Free", "00:18:b9:00:00:01 guest=101"];
+    let (assembly, _) = assemble_with(&tags, &Site::default());
+    let labels: Vec<_> = assembly.phones.values().map(|p| p.lines[0].label.clone()).collect();
+    assert_eq!(labels, [""]);
+}
+
+#[test]
+fn a_claim_without_its_guest_is_a_line_and_is_told() {
+    for (tags, lines) in [
+        (&["00:18:b9:00:00:02", "00:18:b9:00:00:01 guest=101"][..], 1),
+        (&[A, "00:18:b9:00:00:01 guest=101", "00:18:b9:00:00:01 guest=101"], 2),
+    ] {
+        let (assembly, texts) = assemble_with(tags, &Site::default());
+        assert!(texts.len() == 1 && texts[0].contains("warning[H0429]"), "{texts:?}");
+        assert_eq!(assembly.phones.values().next().map(|p| p.lines.len()), Some(lines));
+    }
+}
+
+#[test]
 fn the_model_is_the_tags_else_the_first_with_enough_lines() {
     check(&[A], &["7940: 1=101"]);
     check(&[A, A, A], &["7960: 1=101 2=102 3=103"]);

@@ -1,8 +1,6 @@
 //! The keys of `[push]`: how phones are told.
 
-use super::super::value::{
-    Context, Fault, choice, count, duration, listen, percent, rate, window,
-};
+use super::super::value::{Context, Fault, choice, count, duration, listen, percent, rate, window};
 use super::super::{ANYWHERE, DirectMode};
 use super::{Key, Kind, put};
 

@@ -171,6 +171,17 @@ impl Call {
         }
     }
 
+    /// Presses a key while talking, as `application/dtmf-relay`.
+    pub(crate) fn key(&mut self, key: char, ctx: &mut Ctx<'_>) {
+        if !matches!(self.state, State::Talking) {
+            return;
+        }
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        let more = [("Content-Type", "application/dtmf-relay")];
+        let (bytes, _) = self.request("INFO", &more, &body, ctx);
+        ctx.send(self.to, bytes);
+    }
+
     /// Lifts the handset.
     fn lift(&mut self, ctx: &mut Ctx<'_>) {
         let State::Ringing(invite) = std::mem::replace(&mut self.state, State::Over) else {
