@@ -19,3 +19,4 @@ mod rollout;
 mod secrets;
 mod site;
 mod trace;
+mod view;

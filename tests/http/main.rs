@@ -7,4 +7,5 @@ mod book;
 mod files;
 mod lab;
 mod limits;
+mod metrics;
 mod tls;
