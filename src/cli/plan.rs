@@ -38,7 +38,7 @@ fn print(plan: &control::Plan) -> String {
         return lines.join("\n");
     }
     lines.push(sum(&plan.phones));
-    lines.extend(groups(&plan.phones).iter().map(|group| group.text()));
+    lines.extend(groups(&plan.phones).iter().map(Group::text));
     lines.extend(outlook(plan));
     lines.join("\n")
 }
