@@ -4,15 +4,14 @@
 pub mod client;
 mod firmware;
 mod rollout;
-mod select;
+mod status;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Cidr, Digest, Level, Mac, Tech};
+use crate::base::{Cidr, Level, Mac, Tech};
 pub use crate::plan::boot::story::Kind as TraceKind;
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
@@ -22,7 +21,7 @@ pub use firmware::{
 
 pub use rollout::{FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus};
 
-pub use select::Select;
+pub use status::{LineStatus, OffLadder, PhoneStatus, Select, Status, UnknownAsker};
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;
@@ -308,65 +307,6 @@ pub struct PushLine {
     pub due: bool,
 }
 
-/// The state of the site.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
-    /// The daemon's version.
-    pub version: String,
-    /// The generation that is offered.
-    pub generation: u64,
-    /// When it was made, RFC 3339.
-    pub generated: String,
-    /// Why a newer one is held back, if it is.
-    pub held: Option<String>,
-    /// Whether Asterisk is known to have loaded what is on disk: `loaded`, `waiting`, `unknown`.
-    pub reload: String,
-    /// The AMI session in words: `up (Asterisk Call Manager 5.0.4)`, `down: connection refused`.
-    pub ami: String,
-    /// What is wrong with the sources.
-    pub diagnostics: Vec<Message>,
-    /// So many more that a [`Select::limit`] left out.
-    #[serde(default)]
-    pub more_diagnostics: usize,
-    /// How many phones stand how: all of the site.
-    #[serde(default)]
-    pub counts: BTreeMap<State, usize>,
-    /// So many of them are registered.
-    #[serde(default)]
-    pub registered: usize,
-    /// So many phones were asked for, with those on other pages.
-    #[serde(default)]
-    pub matched: usize,
-    /// The phones, by MAC; in a [`Select::few`] that was passed, those that need a look first.
-    pub phones: Vec<PhoneStatus>,
-    /// Askers without a tag.
-    pub unknown: Vec<UnknownAsker>,
-    /// What was refused within the last day, newest first.
-    #[serde(default)]
-    pub alerts: Vec<Alert>,
-    /// What is open to unknown askers.
-    #[serde(default)]
-    pub opened: Vec<Opened>,
-    /// The roll-out that is on its way, or was the last.
-    #[serde(default)]
-    pub rollout: Option<RolloutStatus>,
-    /// The phones that were taken off the firmware ladder.
-    #[serde(default)]
-    pub off_ladder: Vec<OffLadder>,
-    /// What the DHCP service has to tell, newest first.
-    #[serde(default)]
-    pub dhcp: Vec<DhcpAlert>,
-}
-
-/// A phone that was taken off the firmware ladder.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct OffLadder {
-    /// The phone.
-    pub mac: Mac,
-    /// Why.
-    pub why: String,
-}
-
 /// Something about DHCP that an administrator should know, within the last day.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DhcpAlert {
@@ -412,62 +352,6 @@ pub struct Message {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
-}
-
-/// One phone. This is the object of `handset status --json`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PhoneStatus {
-    /// Lower case with colons.
-    pub mac: Mac,
-    /// The family.
-    pub family: String,
-    /// The model.
-    pub model: String,
-    /// The lines, from 1.
-    pub lines: Vec<LineStatus>,
-    /// The sync token of what it shall run.
-    pub wanted: Option<Digest>,
-    /// The sync token of what it is proved to run; null when unknown.
-    pub running: Option<Digest>,
-    /// Where it stands.
-    pub state: State,
-    /// What `state` means for it, in words.
-    pub detail: Option<String>,
-    /// When it was last heard of, RFC 3339; null for never.
-    pub last_seen: Option<String>,
-    /// Who was refused its file within the last day.
-    #[serde(default)]
-    pub alerts: Vec<Alert>,
-}
-
-/// One line of a phone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LineStatus {
-    /// From 1.
-    pub line: u8,
-    /// The account.
-    pub peer: String,
-    /// The label beside the key.
-    pub label: String,
-    /// Whether Asterisk has a contact.
-    pub registered: bool,
-    /// `ip:port` of the contact.
-    pub address: Option<String>,
-    /// What the phone calls itself.
-    pub user_agent: Option<String>,
-}
-
-/// Somebody who asks for files and has no tag.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct UnknownAsker {
-    /// The MAC from the names it asked for.
-    pub mac: Mac,
-    /// Its last address.
-    pub address: String,
-    /// The last name it asked for.
-    pub asked: String,
-    /// RFC 3339.
-    pub last_seen: String,
 }
 
 /// One line of a trace. This is a line of `handset trace --json`.

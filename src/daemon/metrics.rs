@@ -196,6 +196,7 @@ impl Core {
         let http = &self.site.http;
         let is_off = http.metrics.is_empty() || http.listen.is_none() && http.tls_listen.is_none();
         let is_early = now >= self.tally.shown && now.since(self.tally.shown) < OFTEN;
+        let is_early = is_early || self.look.is_none();
         let Some(metrics) = self.tally.metrics.clone().filter(|_| !is_early) else { return };
         self.tally.shown = now;
         metrics.show(if is_off { Facts::default() } else { self.facts(now) });

@@ -59,6 +59,7 @@ async fn a_change_is_planned_approved_followed_and_taken_back_on_the_command_lin
     let json = site.handset_ok(&["status", "--json", "--state", "pending", "--limit", "2"]);
     let page: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(page.len(), 2);
+    quiet(1.2).await;
     let page = metrics(port);
     has(&page, &["\nhandset_rollout_phase{phase=\"planned\"} 1\n", "\nhandset_ami_up 1\n"]);
     has(&page, &["\nhandset_phones{state=\"pending\"} 3\n", "\nhandset_phones_registered 3\n"]);
