@@ -104,8 +104,10 @@ pub struct Core {
     /// Something is known that the file services and the AMI session do not know yet.
     pub(super) changed: bool,
     pub(super) scanned: Time,
+    /// The last look.
+    pub(super) looked: Time,
     pub(super) saved: Time,
-    relisted: Time,
+    pub(super) relisted: Time,
     /// The parts that phones are proved to run, where the offer has moved on.
     pub(super) ran: BTreeMap<Mac, Arc<PhonePart>>,
     pub(super) families: Arc<family::Library>,
@@ -171,6 +173,7 @@ impl Core {
             polled: BTreeSet::new(),
             changed: true,
             scanned: now,
+            looked: now,
             saved: now,
             relisted: now,
             ran: BTreeMap::new(),
@@ -381,6 +384,7 @@ impl Core {
                     }
                 }
                 self.remember_running(moved.mac, part);
+                self.leave(part, moved.new);
             }
             if let Some(part) = moved.new {
                 self.owners.extend(part.peers().map(|peer| (peer.to_owned(), part.mac)));
@@ -401,13 +405,15 @@ impl Core {
             let parts = self.offer.phones.values().chain(self.offer.newest.phones.values());
             parts.flat_map(|part| &part.lines)
         };
-        let all: BTreeSet<&str> = lines().map(|line| &*line.peer).collect();
+        let left = self.observed.phones.values().flat_map(|seen| &seen.left).map(String::as_str);
+        let all: BTreeSet<&str> = lines().map(|line| &*line.peer).chain(left).collect();
         self.order(Order::Techs(lines().map(|l| (l.peer.clone(), l.tech)).collect()));
         self.order(Order::Follow(all.into_iter().map(str::to_owned).collect()));
     }
 
     /// Looks at everything and does what is due.
     pub fn look(&mut self, now: Time) {
+        self.mind_clock(now);
         if self.look.is_some() {
             let newest = self.newest();
             if self.loads(&newest, now) && !self.offer.unloaded().is_empty() {

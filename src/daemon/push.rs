@@ -1,21 +1,25 @@
 //! Phones are told: the core's agenda, and what follows from it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::core::Core;
 use super::event::Order;
 use crate::base::{Mac, Tech, Time};
 use crate::plan::generation::PhonePart;
 use crate::plan::intents::HoldWhy;
-use crate::plan::observed::Notified;
-use crate::plan::reconcile::{Action, fulfilled, reconcile};
+use crate::plan::observed::{Notified, Reach, Seen};
+use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::standing::{Proof, Rules, Standing, State, standing};
 
 /// With nothing new, what is due by time is looked for so often.
 const SCAN: Duration = Duration::from_millis(200);
+
+/// So long between two looks, and the clock was set, or the machine slept.
+const JUMP: Duration = Duration::from_secs(30);
 
 /// Without a session, where phones stand is looked at so often.
 const REST: Duration = Duration::from_secs(1);
@@ -157,6 +161,38 @@ impl Core {
         }
     }
 
+    /// A phone shall run other peers than it does: it is told at those that it runs.
+    pub(super) fn leave(&mut self, old: &PhonePart, new: Option<&Arc<PhonePart>>) {
+        let moves = new.is_some_and(|new| !new.peers().eq(old.peers()));
+        let Some(seen) = self.observed.phones.get_mut(&old.mac).filter(|_| moves) else { return };
+        if seen.left.is_empty() && seen.running.is_some_and(|run| old.is_run(run.token)) {
+            seen.left = old.peers().map(str::to_owned).collect();
+            self.dirty.insert(old.mac);
+        }
+    }
+
+    /// The clock jumped: what was waited for is waited for anew, and nothing lies in the future.
+    pub(super) fn mind_clock(&mut self, now: Time) {
+        let last = std::mem::replace(&mut self.looked, now);
+        let back = now < last;
+        if !back && now.since(last) < JUMP {
+            return;
+        }
+        warn!(before = %last, now = %now, "the clock jumped");
+        self.started = now;
+        if back {
+            self.observed.set_back(now);
+            self.pace = Pace::default();
+            let Self { scanned, settled, released, relisted, saved, .. } = self;
+            for at in [scanned, settled, released, relisted, saved] {
+                *at = (*at).min(now);
+            }
+        }
+        self.rollouts.open().into_iter().for_each(|rollout| rollout.wait_anew(now));
+        self.stirred.extend(self.offer.phones.keys());
+        self.changed = true;
+    }
+
     /// Whether nothing that phones do can be proved: without a session there are no registrations, and
     /// without a file service no fetches.
     pub(super) fn is_blind(&self) -> bool {
@@ -170,9 +206,11 @@ impl Core {
             && self.reachable(mac)
     }
 
-    /// Whether a line of it has a contact.
+    /// Whether a line that it runs has a contact.
     pub(super) fn reachable(&self, mac: Mac) -> bool {
-        let part = self.offer.phones.get(&mac);
-        part.is_some_and(|part| part.peers().any(|peer| self.observed.contact(peer).is_some()))
+        let Some(part) = self.offer.phones.get(&mac) else { return false };
+        let none = Seen::default();
+        let seen = self.observed.phones.get(&mac).unwrap_or(&none);
+        matches!(self.observed.reach(part, seen), Some(Reach::Peer(_)))
     }
 }

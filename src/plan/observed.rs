@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::generation::PhonePart;
 use super::ladder::Climb;
 use super::offer::Offer;
 use crate::base::{Digest, Mac, Time};
@@ -82,10 +83,16 @@ pub struct Seen {
     /// The contact of a line of it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<SocketAddr>,
+    /// The peers that it still runs, where it shall run others: nobody else is at theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// What it is proved to run: the sync token.
     pub running: Option<Stamped>,
     /// The sync token that it was last given on asking (`syncinfo.xml`).
     pub sync: Option<Stamped>,
+    /// When it was first given that one since it was given another, or booted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Time>,
     /// Files that are applied live: the digest last fetched.
     pub live: BTreeMap<String, Digest>,
     /// The last NOTIFY.
@@ -215,6 +222,27 @@ const COMPARED: Duration = Duration::from_secs(60);
 /// A registration that ends so much later than the last one seen was renewed in between.
 const RENEWED: Duration = Duration::from_secs(5);
 
+/// Where a phone can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach<'a> {
+    /// A peer of it has a contact.
+    Peer(&'a str),
+    /// None has; it was here, and ran a line of this name.
+    Last {
+        /// The contact that it had.
+        to: SocketAddr,
+        /// The line.
+        user: &'a str,
+    },
+}
+
+/// The peers that a phone runs, as far as is known.
+pub fn names<'a>(part: &'a PhonePart, seen: &'a Seen) -> impl Iterator<Item = &'a str> + Clone {
+    let left = seen.left.iter().map(String::as_str);
+    let lines = part.lines.iter().map(|line| line.peer.as_str());
+    left.chain(lines.filter(|_| seen.left.is_empty()))
+}
+
 impl Observed {
     /// A phone fetched a body to its end, having asked for it at `now` from `from`: it registers with
     /// what is in its own file only after that.
@@ -232,11 +260,16 @@ impl Observed {
                         running.at = Time(now.0.saturating_sub(1));
                     }
                     seen.fetched = fetch;
+                    seen.found = None;
                 } else {
                     seen.doubtful = fetch;
                 }
             }
-            Role::Sync => seen.sync = Some(Stamped { token: got.digest, at: now }),
+            Role::Sync => {
+                let same = seen.sync.is_some_and(|sync| sync.token == got.digest);
+                seen.found = seen.found.filter(|_| same).or(Some(now));
+                seen.sync = Some(Stamped { token: got.digest, at: now });
+            }
             Role::Live => {
                 seen.live.insert(got.name.to_owned(), got.digest);
             }
@@ -336,6 +369,36 @@ impl Observed {
         self.peers.entry(peer.to_owned()).or_default().freed = Some(now);
     }
 
+    /// The clock was set back: nothing can have happened later than now.
+    pub fn set_back(&mut self, now: Time) {
+        let clamp = |at: &mut Time| *at = (*at).min(now);
+        for seen in self.phones.values_mut() {
+            seen.last.iter_mut().chain(&mut seen.found).for_each(clamp);
+            let fetches = seen.fetched.iter_mut().chain(&mut seen.doubtful);
+            fetches.for_each(|fetch| clamp(&mut fetch.at));
+            let stamps = seen.running.iter_mut().chain(&mut seen.sync);
+            stamps.for_each(|stamp| clamp(&mut stamp.at));
+            seen.told.iter_mut().for_each(|told| clamp(&mut told.at));
+        }
+        for seen in self.peers.values_mut() {
+            clamp(&mut seen.heard);
+            seen.registered.iter_mut().chain(&mut seen.freed).for_each(clamp);
+            seen.device.iter_mut().for_each(|(_, since)| clamp(since));
+        }
+    }
+
+    /// Where a phone can be told: at the peers that it runs; else where it was when something was last
+    /// proved.
+    pub fn reach<'a>(&self, part: &'a PhonePart, seen: &'a Seen) -> Option<Reach<'a>> {
+        let mut names = names(part, seen);
+        let here = names.clone().find(|peer| self.contact(peer).is_some()).map(Reach::Peer);
+        let last = || {
+            let to = seen.contact.filter(|to| to.port() != 0 && seen.running.is_some());
+            Some(Reach::Last { to: to?, user: names.next()? })
+        };
+        here.or_else(last)
+    }
+
     /// Nothing is known about registrations any more: the session is down.
     pub fn unlisted(&mut self) {
         self.peers.clear();
@@ -396,12 +459,16 @@ impl Observed {
         let proved = match (fetched, seen.sync) {
             (Some(fetched), _) => (fits(&fetched) && since(fetched.at)).then_some(fetched.token),
             (None, Some(sync)) if seen.running.is_none_or(|r| r.at < sync.at) => {
-                since(sync.at.after(COMPARED)).then_some(sync.token)
+                let found = seen.found.unwrap_or(sync.at);
+                since(found.after(COMPARED)).then_some(sync.token)
             }
             _ => None,
         };
         seen.running = Some(Stamped { token: proved?, at: now });
         (seen.address, seen.contact) = (contacts.first().copied(), contact);
+        if part.is_run(proved?) {
+            seen.left.clear();
+        }
         proved
     }
 

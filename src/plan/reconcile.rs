@@ -1,9 +1,10 @@
 //! What to do now. Run again with nothing new, it asks for nothing new.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::agenda::Agenda;
-use super::observed::Observed;
+use super::observed::{Observed, Reach, Seen, names};
 use super::offer::Offer;
 use super::standing::{Standing, direct, stranded};
 use crate::base::{Digest, Mac, Time};
@@ -102,32 +103,46 @@ fn notify(
     stand: &Standing,
 ) -> Option<Action> {
     let part = offer.phones.get(&mac)?;
-    let mut peers = part.peers();
-    let first = part.peers().next()?;
-    let peer = peers.find(|peer| observed.contact(peer).is_some()).unwrap_or(first);
+    let none = Seen::default();
+    let seen = observed.phones.get(&mac).unwrap_or(&none);
+    let reach = observed.reach(part, seen)?;
+    let peer = match reach {
+        Reach::Peer(peer) => peer,
+        Reach::Last { user, .. } => user,
+    };
+    let all: BTreeSet<&str> = names(part, seen).chain(part.peers()).collect();
     Some(Action::Notify {
         mac,
         about: stand.about?,
         peer: peer.to_owned(),
-        lines: part.peers().map(str::to_owned).collect(),
+        lines: all.into_iter().map(str::to_owned).collect(),
         event: part.event.to_string(),
-        via: via(observed, pacing, mac, peer, stand),
+        via: via(observed, pacing, seen, reach, stand),
     })
 }
 
 /// Who tells it. What has a contact registered by the name that its phone runs; one that fetched something
 /// else and did not register since is told where it was: Asterisk does not reach it.
-fn via(observed: &Observed, pacing: &Pacing, mac: Mac, peer: &str, stand: &Standing) -> Via {
-    let seen = observed.phones.get(&mac);
-    let told = seen.and_then(|seen| seen.told.as_ref());
-    let told = told.filter(|told| Some(told.token) == stand.about);
-    let facts = observed.peers.get(peer).map(|seen| &seen.facts);
-    let to = facts.and_then(|facts| facts.address).filter(|to| to.port() != 0);
-    let status = facts.map_or("", |facts| &facts.status);
-    let lost = seen.zip(stand.wanted).and_then(|(seen, wanted)| stranded(seen, wanted));
-    let lost = lost.filter(|_| pacing.direct == DirectMode::Unreachable);
-    let to = lost.or_else(|| to.filter(|_| direct(told, status, pacing.direct)));
-    to.map_or(Via::Asterisk, |to| Via::Direct { to, user: peer.to_owned() })
+fn via(
+    observed: &Observed,
+    pacing: &Pacing,
+    seen: &Seen,
+    reach: Reach<'_>,
+    stand: &Standing,
+) -> Via {
+    let (user, to) = match reach {
+        Reach::Last { to, user } => (user, Some(to)),
+        Reach::Peer(peer) => {
+            let told = seen.told.as_ref().filter(|told| Some(told.token) == stand.about);
+            let facts = observed.peers.get(peer).map(|seen| &seen.facts);
+            let to = facts.and_then(|facts| facts.address).filter(|to| to.port() != 0);
+            let status = facts.map_or("", |facts| &facts.status);
+            let lost = stand.wanted.and_then(|wanted| stranded(seen, wanted));
+            let lost = lost.filter(|_| pacing.direct == DirectMode::Unreachable);
+            (peer, lost.or_else(|| to.filter(|_| direct(told, status, pacing.direct))))
+        }
+    };
+    to.map_or(Via::Asterisk, |to| Via::Direct { to, user: user.to_owned() })
 }
 
 /// Whether the wish that a phone be told, of `asked`, is fulfilled: the phone runs what it shall, and

@@ -193,9 +193,10 @@ impl Rollout {
         self.flying.keys().copied()
     }
 
-    /// Whether it was given to a phone, and the phone is waited for.
-    pub fn waits_for(&self, mac: Mac) -> bool {
-        self.flying.contains_key(&mac)
+    /// The clock was set back, or the phones have been waited for without anybody looking: their time
+    /// begins anew.
+    pub fn wait_anew(&mut self, now: Time) {
+        self.flying.values_mut().chain(self.carried.values_mut()).for_each(|since| *since = now);
     }
 
     /// So many phones of the wave were not given it yet.

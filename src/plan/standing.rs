@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generation::PhonePart;
 use super::intents::Intents;
-use super::observed::{Notified, Observed, Seen, Told, refusal};
+use super::observed::{Notified, Observed, Reach, Seen, Told, names, refusal};
 use super::offer::Offer;
 use crate::base::{Digest, Time};
 use crate::family::{Artifact, Role};
@@ -231,28 +231,33 @@ fn tell(look: &Look<'_>, now: Time) -> Standing {
     let state = if known { State::Pending } else { State::Unknown };
     let idle =
         |detail: &str| stand(if look.current { State::Current } else { state }, detail, None);
-    let lost = stranded(look.seen, look.wanted)
-        .filter(|_| look.rules.pacing.direct == DirectMode::Unreachable);
-    if lost.is_none() && !look.part.peers().any(|peer| look.observed.contact(peer).is_some()) {
-        return idle("not registered: it fetches its files when it boots");
-    }
+    let direct = look.rules.pacing.direct == DirectMode::Unreachable;
+    let away = match look.observed.reach(look.part, look.seen) {
+        Some(Reach::Peer(_)) => false,
+        // It may be there and have lost its registration, as after a change of its password.
+        Some(Reach::Last { .. }) if direct && !look.current => true,
+        _ => return idle("not registered: it fetches its files when it boots"),
+    };
     if look.rules.mode == PushMode::Manual && look.asked.is_none() {
         return idle("push = manual: handset push tells it");
     }
     let fresh = |told: &&Told| told.token == look.about && look.asked.is_none_or(|a| told.at >= a);
     let Some(told) = look.seen.told.as_ref().filter(fresh) else {
         let what = if known { "to be told" } else { "what it runs is not known; it will be asked" };
-        let slow = !known && look.asked.is_none();
+        let lost = || stranded(look.seen, look.wanted).is_some();
+        let slow = look.asked.is_none() && (!known || away && !lost());
         return defer(look, Standing { slow, ..stand(state, what, Some(now)) }, now);
     };
-    defer(look, after(look, told, state), now)
+    let slow = away && stranded(look.seen, look.wanted).is_none();
+    defer(look, Standing { slow, ..after(look, told, state) }, now)
 }
 
 /// A call that Asterisk told of defers what is due, until its end is told. That may be missed, and
 /// chan_sip's counters stick at times: now and then it is asked which channels there really are.
 fn defer(look: &Look<'_>, found: Standing, now: Time) -> Standing {
     let Some(due) = found.due.filter(|due| *due <= now) else { return found };
-    let devices = look.part.peers().filter_map(|peer| look.observed.peers.get(peer)?.device);
+    let devices =
+        names(look.part, look.seen).filter_map(|peer| look.observed.peers.get(peer)?.device);
     let busy = devices.filter(|(state, _)| state.in_call()).max_by_key(|(_, since)| *since);
     let Some((state, since)) = busy else { return found };
     let asked = look.seen.told.as_ref().filter(|told| told.result == Notified::InCall);
@@ -264,7 +269,8 @@ fn defer(look: &Look<'_>, found: Standing, now: Time) -> Standing {
 
 /// When a phone that was in a call is asked for again: soon after a call of it ended.
 fn after_call(look: &Look<'_>, told: &Told) -> Time {
-    let freed = look.part.peers().filter_map(|peer| look.observed.peers.get(peer)?.freed).max();
+    let freed =
+        names(look.part, look.seen).filter_map(|peer| look.observed.peers.get(peer)?.freed).max();
     match freed {
         Some(freed) if freed > told.at => freed.after(CALL_ENDS),
         // The end of a call is told of before its channel is gone.
@@ -313,7 +319,12 @@ fn after(look: &Look<'_>, told: &Told, state: State) -> Standing {
             stand(State::Failed, text, Some(unreached(told, pacing)))
         }
         Notified::Silent => {
-            let text = "neither Asterisk nor handset gets an answer from it; it is registered";
+            let text = match look.observed.reach(look.part, look.seen) {
+                Some(Reach::Peer(_)) => {
+                    "neither Asterisk nor handset gets an answer from it; it is registered"
+                }
+                _ => "not registered, and not where it was: it fetches its files when it boots",
+            };
             let due =
                 if reached(look) { told.at.after(SEND_RETRY) } else { unreached(told, pacing) };
             stand(state, text, Some(due))
@@ -323,7 +334,7 @@ fn after(look: &Look<'_>, told: &Told, state: State) -> Standing {
 
 /// Whether Asterisk has an answer from it now (chan_sip's word).
 fn reached(look: &Look<'_>) -> bool {
-    let mut peers = look.part.peers().filter_map(|peer| look.observed.peers.get(peer));
+    let mut peers = names(look.part, look.seen).filter_map(|peer| look.observed.peers.get(peer));
     peers.any(|seen| seen.facts.status.starts_with("OK"))
 }
 

@@ -371,6 +371,7 @@ fn what_asterisk_could_not_send_is_tried_again_soon_and_then_shown() {
 #[test]
 fn the_offline_are_told_when_they_return() {
     let mut desk = Desk::running(1);
+    desk.pacing.direct = DirectMode::Never;
     let gone = |line| PeerFacts { peer: peer(1, line), ..PeerFacts::default() };
     desk.observed.listed(vec![gone(1), gone(2)], desk.now);
     desk.edit(1, "new", "s", true);

@@ -9,6 +9,7 @@ use super::super::core::Core;
 use super::super::event::Order;
 use crate::base::{Mac, Tech, Time};
 use crate::control::{Answer, ErrorKind, OwnWish, State};
+use crate::model::site::PushMode;
 use crate::plan::observed::Notified;
 
 /// Phones that run an account which is not theirs any more, until they have moved on: at the account that they
@@ -93,7 +94,9 @@ impl Core {
         let wait = if in_call { CALL } else { AGAIN.min(self.site.pacing.retry) };
         let early = moving.told.is_some_and(|told| now.since(told) < wait);
         let fetched = stand.state == State::Pushing && stand.due.is_none();
-        if !moved || early || fetched || self.observed.contact(&moving.peer).is_none() {
+        // With push = auto the reconciler tells it.
+        let told = self.site.push == PushMode::Auto;
+        if told || !moved || early || fetched || self.observed.contact(&moving.peer).is_none() {
             return true;
         }
         let lines = part.peers().map(str::to_owned).chain([moving.peer.clone()]).collect();

@@ -190,3 +190,70 @@ fn a_phone_that_was_taken_back_and_is_nowhere_registered_is_told_where_it_was() 
     desk.boot(1);
     assert_eq!(desk.state(1), State::Current);
 }
+
+#[test]
+fn a_phone_that_lost_its_registration_to_a_new_password_is_told_where_it_was() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "old", "changed", true);
+    desk.observed.unlisted();
+    let to = ([127, 0, 1, 1], 5060).into();
+    assert_eq!(desk.wait(MINUTE).via(&Notified::Silent), [Via::Direct { to, user: peer(1, 1) }]);
+    let stand = desk.standing(&desk.offer.phones[&mac(1)]);
+    assert_eq!((stand.state, stand.slow), (State::Pending, true));
+    assert!(stand.detail.contains("not where it was"), "{}", stand.detail);
+    desk.pacing.direct = DirectMode::Never;
+    assert_eq!(desk.wait(MINUTE * 60).via(&Notified::Silent), []);
+}
+
+#[test]
+fn a_phone_that_shall_run_other_peers_is_told_at_those_that_it_runs() {
+    let mut desk = Desk::running(2);
+    let swapped = |n: u8, other: u8| {
+        let mut new = (*part(n, "swapped", "s")).clone();
+        new.lines.iter_mut().for_each(|line| line.peer = peer(other, line.number));
+        Arc::new(new)
+    };
+    for n in [1, 2] {
+        let left = desk.offer.phones[&mac(n)].peers().map(str::to_owned).collect();
+        desk.observed.phones.get_mut(&mac(n)).unwrap().left = left;
+    }
+    let parts = [swapped(1, 2), swapped(2, 1)];
+    desk.offer = offer(&generation(&parts, "dial"), Some(&desk.offer), Passage::FREE);
+    let rules = desk.wait(MINUTE).actions();
+    let told =
+        rules.iter().map(|Action::Notify { mac, peer, lines, .. }| (*mac, &**peer, lines.len()));
+    assert_eq!(told.collect::<Vec<_>>(), [(mac(1), "101", 4)]);
+    // It boots with the account of the other one, and is found there.
+    desk.fetch(1).wait(SECOND);
+    for line in [1, 2] {
+        let address = Some(([127, 0, 1, 1], 5060).into());
+        desk.observed.registered(&peer(2, line), Some(mac(1)), desk.now);
+        let facts = PeerFacts { peer: peer(2, line), address, ..PeerFacts::default() };
+        desk.observed.told_about(facts, desk.now);
+    }
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
+    assert_eq!(desk.state(1), State::Current);
+    assert!(desk.observed.phones[&mac(1)].left.is_empty());
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+    let mut desk = Desk::running(1);
+    desk.edit(1, "new", "s", true).wait(MINUTE * 1440);
+    assert_eq!(desk.via(&Notified::InCall).len(), 1);
+    desk.now = Time(desk.now.0 - 86_400_000);
+    desk.observed.set_back(desk.now);
+    desk.pace = Pace::default();
+    assert_eq!(desk.wait(SECOND * 6).via(&Notified::Sent).len(), 1);
+}
+
+#[test]
+fn a_phone_that_is_asked_again_and_again_is_still_proved_by_its_silence() {
+    let mut desk = Desk::new(1);
+    desk.register(1, 1).register(1, 2).sync(1);
+    for _ in 0..5 {
+        desk.wait(SECOND * 20).sync(1);
+    }
+    desk.register(1, 1).register(1, 2);
+    assert_eq!(desk.state(1), State::Current);
+}
