@@ -262,13 +262,21 @@ impl Core {
         released: &BTreeSet<Mac>,
     ) {
         let blind = self.is_blind();
-        let released = |mac: &Mac| blind || released.contains(mac);
+        let released = |mac: &Mac| blind || released.contains(mac) || self.runs(newest, *mac);
         let passage = Passage { loaded, released: &released };
         let next = Arc::new(offer(newest, Some(&self.offer), passage));
         if newest.id == self.offer.newest.id && next.phones == self.offer.phones {
             return;
         }
         self.serve(next);
+    }
+
+    /// Whether a phone is proved to run what a generation has for it: a change that was taken back
+    /// before the phone took it.
+    fn runs(&self, newest: &Generation, mac: Mac) -> bool {
+        let running = self.observed.phones.get(&mac).and_then(|seen| seen.running);
+        let part = newest.phones.get(&mac);
+        part.zip(running).is_some_and(|(part, run)| part.is_run(run.token))
     }
 
     /// Makes an offer the one that is served, and keeps it.
