@@ -48,7 +48,7 @@ impl Core {
     pub(super) fn roll(&mut self, fresh: &BTreeSet<Mac>, now: Time) {
         for mac in fresh {
             if let Some(Proof::Lost(why)) = self.agenda.get(*mac).map(|stand| stand.proof.clone()) {
-                self.take_back(*mac, why, now);
+                self.take_back(*mac, &why, now);
             }
         }
         // An offer costs a look at all phones: the more there are, the more are released in one.
@@ -131,7 +131,7 @@ impl Core {
 
     /// A phone fetched what it was offered and did not come back: it is offered again what it is proved
     /// to have run, and the roll-out is told.
-    fn take_back(&mut self, mac: Mac, why: String, now: Time) {
+    fn take_back(&mut self, mac: Mac, why: &str, now: Time) {
         let Some(bad) = self.offer.phones.get(&mac).cloned() else { return };
         let running = self.observed.phones.get(&mac).and_then(|seen| seen.running);
         let Some(running) = running.filter(|run| !bad.is_run(run.token)) else { return };

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use thiserror::Error;
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -97,10 +100,7 @@ const BATCH: usize = 1024;
 async fn run(config: PathBuf) -> Result<(), Failure> {
     let (site, diagnostics, sources) = source::site(&config);
     diagnostics.iter().for_each(|d| warn!("{}", report::short(d, &sources)));
-    let (state, opened) = journal::open(&site.state_dir)?;
-    if let journal::Opened::Damaged { moved_to, reason } = &opened {
-        error!(moved_to = %moved_to.display(), reason, "the state is damaged: what phones run is unknown now");
-    }
+    let state = open(&site)?;
     let (store, restored) = Store::restore(&state, journal::spawn_writer(state.clone())?);
     let previous = restored.offer.newest.id;
     info!(version = env!("CARGO_PKG_VERSION"), config = %config.display(), generation = previous, "handsetd starts");
@@ -113,11 +113,7 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let (export_in, exports) = watch::channel(None);
     let (dhcp_in, wanted) = watch::channel(None);
 
-    let listener = control::bind(&site.control_socket).map_err(|source| Failure::Listen {
-        what: site.control_socket.display().to_string(),
-        source,
-    })?;
-    tasks.spawn(control::serve(listener, calls_in.clone(), stop.clone()));
+    tasks.spawn(control::serve(answer(&site)?, calls_in.clone(), stop.clone()));
     let companion = serve_calls(&site, &tasks, calls_in, &stop)?;
     let catalog: Arc<dyn Catalog> = Arc::new(Shelf::new(served));
     let metrics: Arc<Metrics> = Arc::default();
@@ -159,14 +155,40 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     let mut looker = Looker::new(Source::new(config), events_in.clone(), &stop)?;
     let mut session = Session { events: events_in.clone(), settings: None, task: None };
     tasks.spawn(signals(events_in, stop.clone()));
+    let services = [
+        ("TFTP", file_service),
+        ("HTTP", web_service),
+        ("DHCP", address_service),
+        ("NOTIFY", notify_service),
+        ("FastAGI", companion),
+    ];
     let result = tokio::select! {
         result = looping(core, Inlets { events, calls }, &mut looker, &mut session, &stop) => result,
-        () = tasks_of(file_service, &stop) => Err(Failure::Task("TFTP")),
-        () = tasks_of(web_service, &stop) => Err(Failure::Task("HTTP")),
-        () = tasks_of(address_service, &stop) => Err(Failure::Task("DHCP")),
-        () = tasks_of(notify_service, &stop) => Err(Failure::Task("NOTIFY")),
-        () = tasks_of(companion, &stop) => Err(Failure::Task("FastAGI")),
+        name = ended(services, &stop) => Err(Failure::Task(name)),
     };
+    farewell(session, tasks, &stop).await;
+    result
+}
+
+/// Opens the control socket.
+fn answer(site: &Site) -> Result<UnixListener, Failure> {
+    control::bind(&site.control_socket).map_err(|source| Failure::Listen {
+        what: site.control_socket.display().to_string(),
+        source,
+    })
+}
+
+/// Opens the state; what is damaged is said, and begins anew.
+fn open(site: &Site) -> Result<journal::Journal, Failure> {
+    let (state, opened) = journal::open(&site.state_dir)?;
+    if let journal::Opened::Damaged { moved_to, reason } = &opened {
+        error!(moved_to = %moved_to.display(), reason, "the state is damaged: what phones run is unknown now");
+    }
+    Ok(state)
+}
+
+/// Lets transfers end, and everything else.
+async fn farewell(mut session: Session, tasks: TaskTracker, stop: &CancellationToken) {
     systemd::stopping();
     stop.cancel();
     tasks.close();
@@ -177,7 +199,6 @@ async fn run(config: PathBuf) -> Result<(), Failure> {
     if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
         warn!("some tasks did not end in time");
     }
-    result
 }
 
 /// Starts the TFTP service on the socket that systemd hands over, else on `[tftp] listen`.
@@ -260,18 +281,26 @@ fn serve_calls(
     Ok(running.map(|running| tasks.spawn(agi::serve(running, stop.clone()))))
 }
 
-/// Waits until a service that must not end has ended; for ever where there is none.
-async fn tasks_of(service: Option<JoinHandle<()>>, stop: &CancellationToken) {
-    match service {
-        Some(service) => {
-            let _ = service.await;
+/// Waits until one of the services has ended, which none must: its name.
+async fn ended<const N: usize>(
+    services: [(&'static str, Option<JoinHandle<()>>); N],
+    stop: &CancellationToken,
+) -> &'static str {
+    let mut running = services.map(|(name, service)| service.map(|service| (name, service)));
+    let first = std::future::poll_fn(|context| {
+        for (name, service) in running.iter_mut().flatten() {
+            if Pin::new(service).poll(context).is_ready() {
+                return Poll::Ready(*name);
+            }
         }
-        None => stop.cancelled().await,
-    }
+        Poll::Pending
+    });
+    let name = first.await;
     if stop.is_cancelled() {
         // The core ends the daemon.
         std::future::pending::<()>().await;
     }
+    name
 }
 
 /// SIGHUP looks at the disk, SIGTERM and SIGINT end in order.

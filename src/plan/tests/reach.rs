@@ -184,7 +184,7 @@ fn a_phone_that_was_taken_back_and_is_nowhere_registered_is_told_where_it_was() 
     desk.edit(1, "old", "s", true);
     let to = ([127, 0, 1, 1], 5060).into();
     let own = Via::Direct { to, user: peer(1, 1) };
-    assert_eq!(desk.via(&Notified::Answered(200)), [own.clone()]);
+    assert_eq!(desk.via(&Notified::Answered(200)), std::slice::from_ref(&own));
     assert_eq!(desk.wait(SECOND * 59).via(&Notified::Answered(200)), []);
     assert_eq!(desk.wait(SECOND).via(&Notified::Answered(200)), [own], "it may have missed it");
     desk.boot(1);

@@ -71,7 +71,7 @@ pub fn mac_text(index: usize, separator: &str) -> String {
 
 /// Whether phone `index` is a 7960: every third, and so is every one with two lines.
 pub fn is_7960(index: usize) -> bool {
-    index % 3 == 0
+    index.is_multiple_of(3)
 }
 
 impl Conf {
@@ -89,7 +89,7 @@ impl Conf {
             ],
         };
         let desk = |phone: usize| {
-            let lines = if phone % 4 == 0 { 2 } else { 1 };
+            let lines = if phone.is_multiple_of(4) { 2 } else { 1 };
             let group = random.below(count);
             let lines = (1..=lines).map(|n| Line::new(10_000 * n + phone, &mut random)).collect();
             Desk { phone, present: true, group, lines }

@@ -1,7 +1,7 @@
 //! The phones of a site, and the account of each.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +14,7 @@ use crate::conf::{is_7960, mac, mac_text};
 use crate::fault::{Fault, Misbehaviour};
 use crate::ledger::Ledger;
 use crate::random::Random;
+use crate::site::PHONE_PORT;
 
 /// One phone of so many obeys a check-sync at once, also in the middle of a call.
 const IMPATIENT: usize = 10;
@@ -80,11 +81,16 @@ pub fn raise_file_limit() -> std::io::Result<u64> {
     Ok(hard)
 }
 
-/// 32 networks of 64 that other tests do not use, by process and by fleet.
+/// One of 64 networks, by process and by fleet, in which no other fleet listens.
 fn own_net() -> [u8; 2] {
     static NEXT: AtomicU8 = AtomicU8::new(0);
     let [.., low] = std::process::id().to_be_bytes();
-    [127, 128 + (low.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(37)) & 63)]
+    let mut nets = (0..64).map(|_| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(37);
+        [127, 128 + (low.wrapping_add(next) & 63)]
+    });
+    let free = |net: &[u8; 2]| UdpSocket::bind((address(*net, 0), PHONE_PORT)).is_ok();
+    nets.find(free).unwrap_or([127, 128])
 }
 
 fn address(net: [u8; 2], index: usize) -> Ipv4Addr {

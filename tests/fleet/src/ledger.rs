@@ -103,10 +103,8 @@ impl Ledger {
                 self.refused += 1;
             }
             Event::Call { state, .. } => self.call(at, *state),
-            Event::Refused { file, key, why, .. } => {
-                if self.complaints.len() < 20 {
-                    self.complaints.push(format!("{file}: {key}: {why}"));
-                }
+            Event::Refused { file, key, why, .. } if self.complaints.len() < 20 => {
+                self.complaints.push(format!("{file}: {key}: {why}"));
             }
             Event::Stopped => self.registered.clear(),
             _ => {}

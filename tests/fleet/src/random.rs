@@ -8,12 +8,12 @@ impl Random {
     /// The series of `seed`; another `stream` of the same seed is independent of it.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
-        random.next();
+        random.bits();
         random
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,19 +23,19 @@ impl Random {
     /// Less than `limit`; 0 when that is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         match u64::try_from(limit) {
-            Ok(limit @ 1..) => usize::try_from(self.next() % limit).unwrap_or_default(),
+            Ok(limit @ 1..) => usize::try_from(self.bits() % limit).unwrap_or_default(),
             _ => 0,
         }
     }
 
     /// From `low` up to and without `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low).max(1)
+        low + self.bits() % (high - low).max(1)
     }
 
     /// True in `percent` of 100 cases.
     pub fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.bits() % 100 < percent
     }
 
     /// One of them.
@@ -61,7 +61,7 @@ mod tests {
     fn a_seed_gives_one_series_and_streams_differ() {
         let series = |seed, stream| {
             let mut random = Random::new(seed, stream);
-            [random.next(), random.next(), random.next()]
+            [random.bits(), random.bits(), random.bits()]
         };
         assert_eq!(series(7, 1), series(7, 1));
         assert_ne!(series(7, 1), series(7, 2));

@@ -88,10 +88,11 @@ const INCIDENTS: [Incident; 10] = [
 /// What a broken site needs to be whole again, and who keeps count.
 struct Chaos<'a> {
     plan: &'a Plan,
+    /// Before the site, whose folder can go only without it.
+    disk: Option<Disk>,
     site: Site,
     proxy: Proxy,
     clock: Clock,
-    disk: Option<Disk>,
     editor: Editor,
     random: Random,
     /// What is wrong now, and until when.

@@ -85,7 +85,7 @@ async fn change(
     while began.elapsed() < plan.limit {
         looks += 1;
         most = most.max(daemon(site)?.resident);
-        if looks % 5 == 0 && done(fleet) == plan.phones {
+        if looks.is_multiple_of(5) && done(fleet) == plan.phones {
             break;
         }
         sleep(Duration::from_millis(200)).await;
