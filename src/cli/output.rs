@@ -76,3 +76,11 @@ pub(super) fn refused(answer: Option<Answer>) -> u8 {
 pub(super) fn terminal() -> bool {
     std::io::stdout().is_terminal()
 }
+
+/// A person is shown so many rows.
+const ROWS: usize = 40;
+
+/// How many rows of a long list are worth showing: a program that reads the output gets all.
+pub(super) fn rows() -> usize {
+    if terminal() { ROWS } else { usize::MAX }
+}

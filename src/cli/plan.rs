@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args, options: &Plan) -> u8 {
             DONE
         }
         Ok(Answer::Plan(plan)) => {
-            output::line(print(&plan));
+            output::line(print(&plan, output::rows()));
             DONE
         }
         Ok(other) => output::refused(Some(other)),
@@ -31,14 +31,19 @@ pub(super) fn run(args: &Args, options: &Plan) -> u8 {
     }
 }
 
-fn print(plan: &control::Plan) -> String {
+fn print(plan: &control::Plan, most: usize) -> String {
     let mut lines: Vec<String> = plan.held.iter().map(|why| format!("HELD BACK: {why}")).collect();
     if plan.phones.is_empty() {
         lines.push("nothing on disk waits for a phone".into());
         return lines.join("\n");
     }
     lines.push(sum(&plan.phones));
-    lines.extend(groups(&plan.phones).iter().map(Group::text));
+    let groups = groups(&plan.phones);
+    lines.extend(groups.iter().take(most).map(Group::text));
+    let more: usize = groups.iter().skip(most).map(|group| group.phones.len()).sum();
+    if more > 0 {
+        lines.push(format!("\n… and {}: handset plan | less", count(more, "more phone")));
+    }
     lines.extend(outlook(plan));
     lines.join("\n")
 }
@@ -197,18 +202,28 @@ mod tests {
   new, at its next boot
 
 in waves: 3, then 12, 5; that takes 4 min at least";
-        assert_eq!(print(&plan(phones)), wanted);
+        assert_eq!(print(&plan(phones), 40), wanted);
     }
 
     #[test]
     fn what_keeps_a_plan_from_beginning_is_told() {
         let phones = vec![phone(1, Change::Changed, "Eve", "in the quiet hours")];
         let (window, held) = (Some("22:00-05:00".into()), Some("no peer is left".into()));
-        let text = print(&control::Plan { held, window, push: "manual".into(), ..plan(phones) });
+        let text =
+            print(&control::Plan { held, window, push: "manual".into(), ..plan(phones) }, 40);
         assert!(text.starts_with("HELD BACK: no peer is left\n"), "{text}");
         assert!(text.contains("\nquiet hours: it begins within 22:00-05:00\n"), "{text}");
         assert!(text.ends_with("\npush = manual: handset apply begins it"), "{text}");
-        assert_eq!(print(&plan(Vec::new())), "nothing on disk waits for a phone");
+        assert_eq!(print(&plan(Vec::new()), 40), "nothing on disk waits for a phone");
+    }
+
+    #[test]
+    fn a_person_is_told_of_no_more_than_a_screen_or_two() {
+        let name = |n: u8| format!("Eve {n}");
+        let phones = (1..=9).map(|n| phone(n, Change::Changed, &name(n), "in its wave"));
+        let text = print(&plan(phones.collect()), 3);
+        assert!(text.contains("\"Eve 3\"") && !text.contains("\"Eve 4\""), "{text}");
+        assert!(text.contains("\n\n… and 6 more phones: handset plan | less\n"), "{text}");
     }
 
     #[test]

@@ -10,9 +10,6 @@ use crate::base::Mac;
 use crate::control::client::{Conversation, ask};
 use crate::control::{Answer, Ask, PhoneStatus, PushLine, State};
 
-/// A person is shown so many rows; who reads the output by a program gets all.
-const ROWS: usize = 40;
-
 /// Runs it.
 pub(super) fn run(args: &Args, options: &Push) -> u8 {
     let question = Ask::Push {
@@ -28,7 +25,7 @@ pub(super) fn run(args: &Args, options: &Push) -> u8 {
     let total = match talk.next() {
         Some(Ok(Answer::Push { phones })) => {
             let total = phones.len();
-            output::line(told(&phones, rows()));
+            output::line(told(&phones, output::rows()));
             total
         }
         Some(Ok(other)) => return output::refused(Some(other)),
@@ -36,10 +33,6 @@ pub(super) fn run(args: &Args, options: &Push) -> u8 {
         None => return output::refused(None),
     };
     if options.wait && !options.dry_run { wait(talk, total) } else { DONE }
-}
-
-fn rows() -> usize {
-    if output::terminal() { ROWS } else { usize::MAX }
 }
 
 /// What is done, phone by phone.
@@ -74,7 +67,7 @@ fn wait(talk: Conversation, total: usize) -> u8 {
                 }
                 line.draw(&if finished { String::new() } else { progress(&last, total) });
                 if finished {
-                    output::line(proofs(&last, rows()));
+                    output::line(proofs(&last, output::rows()));
                     let proved = count(&last, State::Current);
                     return if proved == last.len() { DONE } else { NO };
                 }
