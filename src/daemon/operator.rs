@@ -107,7 +107,7 @@ impl Core {
         if !phones.is_empty() {
             self.wish(&phones, now);
             self.let_through(&phones, now);
-            done.push(format!("{} get what is new", diff::count(phones.len(), "phone")));
+            done.push(format!("what is new goes to {}", diff::count(phones.len(), "phone")));
         }
         if !accept_removals && !loaded && only.is_empty() {
             done.extend(self.resume_planned().map(|id| format!("roll-out {id} begins")));
@@ -219,7 +219,7 @@ impl Core {
             self.hold_back(&back, now);
             self.put_back(&back);
         }
-        let mut said = format!("{} get older files again", diff::count(count, "phone"));
+        let mut said = format!("back to older files: {}", diff::count(count, "phone"));
         if other_credentials > 0 {
             said += &format!(
                 "; {other_credentials} had other credentials then, which Asterisk does not accept any more: \

@@ -47,7 +47,10 @@ impl Core {
         };
         match wish {
             OwnWish::State => {}
-            OwnWish::Resync => self.wish(&[mac], now),
+            OwnWish::Resync => {
+                self.wish(&[mac], now);
+                self.let_through(&[mac], now);
+            }
             OwnWish::Move => {
                 let moving = Move { peer: peer.to_owned(), tech, since: now, told: None };
                 self.moves.0.insert(mac, moving);
