@@ -79,7 +79,7 @@ async fn a_change_is_planned_approved_followed_and_taken_back_on_the_command_lin
     assert_eq!(site.handset(&["rollout", "pause"]).status.code(), Some(1), "it is over");
 
     let said = site.handset_ok(&["rollback", "101"]);
-    has(&said, &["1 phone get older files again"]);
+    has(&said, &["back to older files: 1 phone"]);
     let pushed = site.handset_ok(&["push", "101", "--wait"]);
     println!("{pushed}\n");
     has(&pushed, &["SEEN", "registered from 127.", "\n1 of 1 proved to run their configuration"]);
