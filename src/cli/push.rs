@@ -147,7 +147,7 @@ fn seen(phone: &PhoneStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::LineStatus;
+    use crate::control::{LineStatus, PhoneSeen};
 
     fn phone(last: u8, state: State, detail: Option<&str>) -> PhoneStatus {
         let line = LineStatus {
@@ -157,6 +157,7 @@ mod tests {
             registered: true,
             address: Some(format!("192.0.2.{last}:5060")),
             user_agent: None,
+            ..LineStatus::default()
         };
         let token = crate::base::Key::new([7; 32]).digest("test", [[last].as_slice()]);
         PhoneStatus {
@@ -170,6 +171,7 @@ mod tests {
             detail: detail.map(str::to_owned),
             last_seen: Some("2026-11-22T16:20:31.120Z".into()),
             alerts: Vec::new(),
+            seen: PhoneSeen::default(),
         }
     }
 

@@ -113,10 +113,40 @@ fn print(status: &Status, options: &Options) -> String {
     lines.extend(rest(status, options));
     let told = status.phones.iter().filter(|phone| phone.state != State::Current);
     lines.extend(told.filter_map(|p| Some(format!("{}: {}", p.mac, p.detail.as_ref()?))));
+    if options.phone.is_some() {
+        lines.extend(status.phones.iter().flat_map(observed));
+    }
     lines.extend(strangers(status, options));
     let guarded = guarded(status);
     lines.extend((!guarded.is_empty()).then_some(guarded));
     lines.join("\n")
+}
+
+/// What was seen of a phone that was asked for, a line each.
+fn observed(phone: &PhoneStatus) -> Vec<String> {
+    let seen = &phone.seen;
+    let at = seen.address.as_ref().map(|address| format!(" at {address}")).unwrap_or_default();
+    let facts = [
+        seen.proved.as_ref().map(|t| format!("proved {}{at}", short(t))),
+        seen.fetched.as_ref().map(|t| format!("fetched its own file {}", short(t))),
+        seen.compared.as_ref().map(|t| format!("looked {}", short(t))),
+        seen.told.as_ref().map(|(t, what)| format!("{what} {}", short(t))),
+    ];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    let of_lines = phone.lines.iter().filter(|line| line.registered).map(|line| {
+        let until = line.expires.as_ref().map(|t| format!(", until {}", short(t)));
+        let answered = line.rtt.map(|rtt| format!(", answers in {rtt} ms"));
+        let device = line.device.as_ref().map(|device| format!(", {device}"));
+        let more = [until, answered, device].into_iter().flatten().collect::<String>();
+        format!("line {}: registered{more}", line.line)
+    });
+    let first = (!facts.is_empty()).then(|| format!("{}: {}", phone.mac, facts.join("; ")));
+    first.into_iter().chain(of_lines).collect()
+}
+
+/// A time to the second.
+fn short(time: &str) -> String {
+    time.chars().take(19).collect()
 }
 
 /// The site in one line.
@@ -248,6 +278,7 @@ fn table(phones: &[PhoneStatus]) -> String {
             registered: false,
             address: None,
             user_agent: None,
+            ..LineStatus::default()
         };
         let lines: Vec<&LineStatus> =
             if phone.lines.is_empty() { vec![&none] } else { phone.lines.iter().collect() };

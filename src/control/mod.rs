@@ -21,7 +21,7 @@ pub use firmware::{
 
 pub use rollout::{FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus};
 
-pub use status::{LineStatus, OffLadder, PhoneStatus, Select, Status, UnknownAsker};
+pub use status::{LineStatus, OffLadder, PhoneSeen, PhoneStatus, Select, Status, UnknownAsker};
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;

@@ -107,10 +107,29 @@ pub struct PhoneStatus {
     /// Who was refused its file within the last day.
     #[serde(default)]
     pub alerts: Vec<Alert>,
+    /// What was seen of it last.
+    #[serde(default)]
+    pub seen: PhoneSeen,
+}
+
+/// What was seen of a phone last, RFC 3339 each; null for never.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PhoneSeen {
+    /// When it fetched its own file, to the end.
+    pub fetched: Option<String>,
+    /// When it compared its configuration with the wanted one.
+    pub compared: Option<String>,
+    /// When what it runs was proved.
+    pub proved: Option<String>,
+    /// The address that it was proved at.
+    pub address: Option<String>,
+    /// When it was last told to look, and what came of it.
+    pub told: Option<(String, String)>,
 }
 
 /// One line of a phone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LineStatus {
     /// From 1.
     pub line: u8,
@@ -124,6 +143,15 @@ pub struct LineStatus {
     pub address: Option<String>,
     /// What the phone calls itself.
     pub user_agent: Option<String>,
+    /// When its registration ends unless it is renewed, RFC 3339.
+    #[serde(default)]
+    pub expires: Option<String>,
+    /// How long it took to answer Asterisk's last question, milliseconds.
+    #[serde(default)]
+    pub rtt: Option<u32>,
+    /// `idle`, `in a call`, `ringing`, `on hold`, …, where Asterisk tells.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// Somebody who asks for files and has no tag.

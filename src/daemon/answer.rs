@@ -1,17 +1,33 @@
 //! What the core answers over the control socket.
 
+use std::time::Duration;
+
 use super::control::Call;
 use super::core::Core;
 use super::trace::follow;
 use crate::base::{Mac, Time};
 use crate::control::{
-    Answer, Ask, ErrorKind, LineStatus, OwnWish, PhoneStatus, PushLine, Select, Status,
+    Answer, Ask, ErrorKind, LineStatus, OwnWish, PhoneSeen, PhoneStatus, PushLine, Select, Status,
     UnknownAsker,
 };
+use crate::plan::boot::story::notify;
+use crate::plan::observed::{PeerSeen, Seen};
 
 fn no_dhcp() -> Answer {
     let message = "there is no DHCP service: set mode in the section [dhcp] of handset.conf and restart handsetd";
     Answer::Error { kind: ErrorKind::Unavailable, message: message.into() }
+}
+
+/// What was seen of a phone last, for people.
+fn last_seen(seen: &Seen) -> PhoneSeen {
+    let told = seen.told.as_ref();
+    PhoneSeen {
+        fetched: seen.fetched.map(|fetch| fetch.at.to_string()),
+        compared: seen.sync.map(|sync| sync.at.to_string()),
+        proved: seen.running.map(|run| run.at.to_string()),
+        address: seen.address.map(|address| address.to_string()),
+        told: told.map(|told| (told.at.to_string(), notify(&told.result))),
+    }
 }
 
 impl Core {
@@ -168,8 +184,13 @@ impl Core {
         let stand = self.standing(mac, now)?;
         let seen = self.observed.phones.get(&mac);
         let line = |line: &crate::plan::generation::LinePart| {
-            let facts = self.observed.peers.get(&line.peer).map(|p| &p.facts);
+            let peer = self.observed.peers.get(&line.peer);
+            let facts = peer.map(|p| &p.facts);
             let address = facts.and_then(|f| f.address);
+            let expires = peer.zip(facts.and_then(|f| f.expires)).filter(|_| address.is_some());
+            let end = |(peer, seconds): (&PeerSeen, u32)| {
+                peer.heard.after(Duration::from_secs(seconds.into())).to_string()
+            };
             LineStatus {
                 line: line.number,
                 peer: line.peer.clone(),
@@ -177,6 +198,9 @@ impl Core {
                 registered: address.is_some(),
                 address: address.map(|a| a.to_string()),
                 user_agent: facts.and_then(|f| f.user_agent.clone()),
+                expires: expires.map(end),
+                rtt: facts.and_then(|f| f.rtt),
+                device: peer.and_then(|p| p.device).map(|(state, _)| state.text().to_owned()),
             }
         };
         let held = self.look.as_ref().and_then(|look| look.held.get(&mac));
@@ -199,6 +223,7 @@ impl Core {
             detail: (!detail.is_empty()).then_some(detail),
             last_seen: seen.and_then(|s| s.last).map(|at| at.to_string()),
             alerts: Vec::new(),
+            seen: seen.map(last_seen).unwrap_or_default(),
         })
     }
 

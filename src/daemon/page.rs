@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::core::Core;
 use crate::base::{Level, Mac, Time};
-use crate::control::{Answer, Message, OffLadder, PhoneStatus, Select, State};
+use crate::control::{Answer, Message, OffLadder, PhoneSeen, PhoneStatus, Select, State};
 
 /// What a person is told of the sources' faults at a glance.
 const FAULTS: usize = 20;
@@ -95,6 +95,7 @@ impl Core {
                 detail: Some(why.clone()),
                 last_seen: None,
                 alerts: Vec::new(),
+                seen: PhoneSeen::default(),
             };
             (*mac, status)
         });

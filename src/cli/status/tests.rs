@@ -25,6 +25,7 @@ fn phone(number: u16, state: State) -> PhoneStatus {
         detail: (state == State::Failed).then(|| "it did not register again".into()),
         last_seen: None,
         alerts: Vec::new(),
+        seen: crate::control::PhoneSeen::default(),
     }
 }
 
@@ -143,4 +144,27 @@ fn a_roll_out_that_stopped_and_what_is_held_stand_above_the_table() {
         ["roll-out 7 STOPPED: 1 of", "HELD BACK: no peer", "… and 7 more: handset check", "PHONE "]
             .map(place);
     assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn a_phone_that_is_asked_for_shows_what_was_seen_of_it_last() {
+    let mut one = phone(1, State::Current);
+    one.seen.proved = Some("2026-11-22T16:20:31.120Z".into());
+    one.seen.address = Some("192.0.2.7".into());
+    one.seen.told = Some(("2026-11-22T16:20:01.120Z".into(), "is told to look (NOTIFY)".into()));
+    one.lines.push(LineStatus {
+        line: 1,
+        registered: true,
+        rtt: Some(12),
+        device: Some("ringing".into()),
+        expires: Some("2026-11-22T17:20:31.120Z".into()),
+        ..LineStatus::default()
+    });
+    assert_eq!(
+        observed(&one),
+        [
+            "00:18:b9:00:00:01: proved 2026-11-22T16:20:31 at 192.0.2.7; is told to look (NOTIFY) 2026-11-22T16:20:01",
+            "line 1: registered, until 2026-11-22T17:20:31, answers in 12 ms, ringing",
+        ]
+    );
 }

@@ -108,7 +108,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::LineStatus;
+    use crate::control::{LineStatus, PhoneSeen};
 
     fn phone(state: State, detail: Option<&str>) -> PhoneStatus {
         let line = |line, registered| LineStatus {
@@ -118,6 +118,7 @@ mod tests {
             registered,
             address: None,
             user_agent: None,
+            ..LineStatus::default()
         };
         PhoneStatus {
             mac: "0018b912ab34".parse().unwrap(),
@@ -130,6 +131,7 @@ mod tests {
             detail: detail.map(str::to_owned),
             last_seen: None,
             alerts: Vec::new(),
+            seen: PhoneSeen::default(),
         }
     }
 

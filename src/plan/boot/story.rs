@@ -3,6 +3,8 @@
 
 mod words;
 
+pub use words::notify;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 

@@ -64,7 +64,8 @@ fn took(millis: u64) -> String {
     format!(" in {}.{} s", millis / 1000, millis % 1000 / 100)
 }
 
-fn notify(result: &Notified) -> String {
+/// What came of a NOTIFY.
+pub fn notify(result: &Notified) -> String {
     match result {
         Notified::Ordered | Notified::Sent => "is told to look (NOTIFY)".into(),
         Notified::Answered(200..=299) => "is told to look (our own NOTIFY, which it took)".into(),
