@@ -142,11 +142,13 @@ fn figures(plan: &Plan, fleet: &Fleet, saved: u64, verdict: &mut Verdict) {
     downs.sort_unstable_by(f64::total_cmp);
     let boot = boots.get(boots.len() / 2).copied().unwrap_or_default() as f64 / 1e3;
     let paced = plan.phones as f64 / f64::from(plan.rate);
-    let ideal = paced + idle.as_secs_f64() + boot;
+    let waves = waves(plan.phones);
+    let ideal = paced + f64::from(waves) * (idle.as_secs_f64() + boot);
     let took = last.saturating_sub(saved) as f64 / 1e3;
     let over = 100.0 * (took / ideal - 1.0);
     verdict.tell("seconds of one boot, median", format!("{boot:.2}"));
-    verdict.tell("seconds, ideal: phones / rate + idle + boot", format!("{ideal:.1}"));
+    verdict.tell("waves", waves);
+    verdict.tell("seconds, ideal: phones / rate, idle + boot for each wave", format!("{ideal:.1}"));
     verdict.tell("seconds from the save to the last phone's return", format!("{took:.1}"));
     let at = |percent: usize| downs.get(downs.len() * percent / 100).copied().unwrap_or_default();
     verdict.tell("  seconds from the save to the first restart", format!("{:.1}", at(0)));
@@ -154,4 +156,22 @@ fn figures(plan: &Plan, fleet: &Fleet, saved: u64, verdict: &mut Verdict) {
     verdict.tell("  restarts a second, from the first to the last tenth", format!("{steady:.1}"));
     let holds = over <= f64::from(plan.percent);
     verdict.rule("percent more than the ideal", format!("{over:.1}"), holds);
+}
+
+/// How many waves so many phones take: 3 canaries, and every wave four times the one before, as by default.
+fn waves(phones: usize) -> u32 {
+    let (mut left, mut size, mut waves) = (phones, 3, 0);
+    while left > 0 {
+        left = left.saturating_sub(size);
+        (size, waves) = (size * 4, waves + 1);
+    }
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn five_thousand_phones_take_seven_waves() {
+        assert_eq!([0, 3, 4, 15, 16, 5000].map(super::waves), [0, 1, 2, 2, 3, 7]);
+    }
 }
