@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::observed::{Observed, Reach, Seen, names};
@@ -44,10 +45,10 @@ pub enum Action {
     },
 }
 
-/// How far the pace allows to go: when the last phone was told, and the last unknown one.
+/// How far the pace allows to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Pace {
-    /// The last NOTIFY.
+    /// Up to here the time is used up by NOTIFYs.
     pub told: Time,
     /// The last one to a phone that is only asked because nothing is known.
     pub asked: Time,
@@ -62,18 +63,19 @@ pub fn reconcile(
     pace: &mut Pace,
     now: Time,
 ) -> Vec<Action> {
-    let mut room = allowed(pacing.rate, pace.told, now);
+    let mut room = allowed(pacing.rate, pace, now);
     let mut actions = Vec::new();
     if room == 0 {
         return actions;
     }
+    let mut told: u32 = 0;
     for (mac, stand) in agenda.due(now) {
         if stand.slow && now.since(pace.asked) < pacing.unknown {
             break;
         }
         let Some(action) = notify(offer, observed, pacing, mac, stand) else { continue };
         actions.push(action);
-        pace.told = now;
+        told += 1;
         if stand.slow {
             pace.asked = now;
         }
@@ -82,16 +84,21 @@ pub fn reconcile(
             break;
         }
     }
+    // What was not used is not lost: the pace is that of the rate, however often this is asked.
+    pace.told = pace.told.after(Duration::from_secs_f64(f64::from(told) / pacing.rate));
     actions
 }
 
-/// How many may be told: what the rate has let build up since the last, at most a fifth of a second's.
-fn allowed(rate: f64, last: Time, now: Time) -> usize {
-    let built = now.since(last).as_secs_f64() * rate;
-    let most = (rate / 5.0).max(1.0);
-    // the cast saturates, and `most` is small and not negative
+/// How many may be told: what the rate has let build up, at most a fifth of a second's.
+fn allowed(rate: f64, pace: &mut Pace, now: Time) -> usize {
+    let most = Duration::from_secs_f64((1.0 / rate).max(0.2));
+    let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+    pace.told = pace.told.max(Time(now.0.saturating_sub(most)));
+    let built = now.since(pace.told).as_secs_f64() * rate;
+    // A hair less than a whole one, by the rounding of fractions, is one.
+    // the cast saturates, and `built` is small and not negative
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = built.min(most) as usize;
+    let whole = (built + 1e-6) as usize;
     whole
 }
 

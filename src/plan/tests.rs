@@ -439,6 +439,29 @@ fn changed_credentials_wait_for_asterisk_and_nothing_else_does() {
 }
 
 #[test]
+fn the_pace_is_the_rate_however_often_it_is_asked() {
+    for (rate, pause) in [(50.0, 50), (50.0, 7), (7.0, 50), (0.5, 50)] {
+        let mut desk = Desk::running(200);
+        desk.pacing.rate = rate;
+        (1..=200).for_each(|n| {
+            desk.edit(n, "new", "s", true);
+        });
+        desk.told();
+        let begun = desk.now;
+        let mut told = 0;
+        while desk.now.since(begun) < Duration::from_secs(3) {
+            told += desk.wait(Duration::from_millis(pause)).told().len();
+        }
+        let ideal = 3.0 * rate;
+        let told = f64::from(u32::try_from(told).unwrap());
+        assert!(
+            (ideal - 2.0..=ideal + 2.0).contains(&told),
+            "{told} of {ideal} at {rate}, {pause}"
+        );
+    }
+}
+
+#[test]
 fn what_no_roll_out_has_come_to_keeps_its_files_and_credentials_go_ahead() {
     let desk = Desk::running(3);
     let parts = [part(1, "new", "s"), part(2, "old", "changed"), part(3, "old", "s")];
