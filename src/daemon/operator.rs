@@ -142,32 +142,44 @@ impl Core {
 
     /// Carries `handset rollout` out.
     pub(super) fn direct(&mut self, order: RolloutOrder, now: Time) -> Answer {
+        if order == RolloutOrder::Resume {
+            return self.resume(now);
+        }
         let Some(rollout) = self.rollouts.open() else {
             return unavailable("there is no roll-out on its way".into());
         };
-        let (id, stopped) = (rollout.id, matches!(rollout.phase, Phase::Stopped(_)));
+        let id = rollout.id;
         let done = match order {
-            RolloutOrder::Pause => rollout.pause().then_some("is paused"),
-            RolloutOrder::Resume => rollout.resume().then_some("goes on"),
             RolloutOrder::Abort => {
                 rollout.abort(now);
-                Some("is ended: phones that have it keep it, the others do not get it")
+                self.hold_rest(id, now);
+                "is ended: phones that have it keep it, the others do not get it"
             }
+            _ if rollout.pause() => "is paused",
+            _ => return unavailable(format!("roll-out {id} does not run")),
         };
-        let Some(done) = done else {
-            return unavailable(format!("roll-out {id} does not stand so"));
-        };
-        match order {
-            RolloutOrder::Abort => self.hold_rest(id, now),
-            RolloutOrder::Resume if stopped => {
-                self.stirred.extend(self.intents.held.keys());
-                self.intents.held.retain(|_, hold| hold.why != HoldWhy::Ended(id));
-                self.wishes_changed = true;
-            }
-            _ => {}
-        }
         self.rollouts_changed();
         Answer::Done(format!("roll-out {id} {done}"))
+    }
+
+    /// Lets the roll-out go on, and gives what earlier ones brought to the phones that they did not come to.
+    fn resume(&mut self, now: Time) -> Answer {
+        let resumed = self.rollouts.open().filter(|r| r.phase != Phase::Running);
+        let resumed = resumed.is_some_and(Rollout::resume);
+        let held = self.intents.held.len();
+        self.stirred.extend(self.intents.held.keys());
+        self.intents.held.retain(|_, hold| !matches!(hold.why, HoldWhy::Ended(_)));
+        let freed = held - self.intents.held.len();
+        if !resumed && freed == 0 {
+            return unavailable("there is no roll-out that stands still".into());
+        }
+        self.wishes_changed = true;
+        if self.rollouts.open().is_none() {
+            self.begin_rollout(now);
+        }
+        self.rollouts_changed();
+        let id = self.rollouts.current.as_ref().map_or(0, |rollout| rollout.id);
+        Answer::Done(format!("roll-out {id} goes on"))
     }
 
     fn rollouts_changed(&mut self) {

@@ -136,9 +136,12 @@ impl Core {
                 State::Failed,
                 format!("{why}; its last good files are offered again: {}", stand.detail),
             ),
-            Some(HoldWhy::Ended(id)) => {
-                (State::Pending, format!("roll-out {id} ended before it came to this phone"))
-            }
+            Some(HoldWhy::Ended(id)) => (
+                State::Pending,
+                format!(
+                    "roll-out {id} ended before it came to this phone; handset rollout resume gives it"
+                ),
+            ),
             Some(HoldWhy::Operator) => {
                 (State::Current, "the operator took its newest files back".into())
             }

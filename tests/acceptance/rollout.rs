@@ -203,4 +203,8 @@ async fn a_roll_out_can_be_halted_resumed_and_ended() {
     assert!(ended.contains(&1), "it was not ended in time: {ended:?}");
     site.handset_ok(&["push", "--wait", "108"]);
     assert_eq!(desks[7].state().boots, 2);
+    // The operator may think better of it.
+    order(&site, Ask::Rollout(RolloutOrder::Resume));
+    site.until("all have it", SOON * 2, |site| all(site, State::Current)).await;
+    assert_eq!(boots(&desks), [2; 8]);
 }
