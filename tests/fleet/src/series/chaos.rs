@@ -20,6 +20,9 @@ use crate::proxy::{Line, Proxy};
 use crate::random::Random;
 use crate::site::{self, Site};
 
+/// The operator looks so often.
+const OPERATOR: Duration = Duration::from_secs(20);
+
 /// Words in the daemon's log that tell of a journal that is not sound, or of worse.
 const UNSOUND: [&str; 4] =
     ["the state is damaged", "it begins anew", "they are unknown", "panicked"];
@@ -126,6 +129,11 @@ pub async fn run(plan: &Plan, options: site::Options) -> io::Result<Verdict> {
     chaos.heal().await?;
     tasks.extend(talkers);
     rest(tasks, &faults, &fleet).await;
+    // Phones that misbehave for ever may be canaries once more.
+    for _ in 0..3 {
+        chaos.speak()?;
+        sleep(OPERATOR).await;
+    }
     let exempt = faults.iter().filter(|one| one.for_ever).map(|one| one.phone).collect();
     let ended = Instant::now();
     let end = if plan.proved { End::Proved } else { End::Asked };
@@ -172,12 +180,17 @@ impl<'a> Chaos<'a> {
     /// Breaks, heals and edits until the time is over.
     async fn rage(&mut self) -> io::Result<()> {
         let end = Instant::now() + self.plan.length;
+        let mut word = Instant::now() + OPERATOR;
         let (mut next, mut edit) = (self.soon(self.plan.pause), self.soon(Duration::from_secs(3)));
         while Instant::now() < end {
             let now = Instant::now();
             let over = self.wrong.iter().find(|(_, until)| **until <= now).map(|(what, _)| *what);
             if let Some(what) = over {
                 self.end(what)?;
+            }
+            if word <= now {
+                self.speak()?;
+                word = now + OPERATOR;
             }
             if next <= now {
                 self.begin().await?;
@@ -316,6 +329,21 @@ impl<'a> Chaos<'a> {
         }
         let text = self.site.text(&self.editor.conf);
         self.editor.save(&edit, &self.site.sip_conf(), &text).await
+    }
+
+    /// What an operator does who sees a roll-out that phones have stopped by misbehaving: it goes on, and
+    /// those that were taken back get what is new.
+    fn speak(&mut self) -> io::Result<()> {
+        let Ok(status) = block_in_place(|| self.site.status()) else { return Ok(()) };
+        let failed = status.phones.iter().filter(|(_, seen)| seen.state == "failed");
+        let failed: Vec<&str> = failed.map(|(mac, _)| mac.as_str()).collect();
+        block_in_place(|| {
+            self.site.handset(&["rollout", "resume"])?;
+            if failed.is_empty() {
+                return Ok(());
+            }
+            self.site.handset(&[&["apply", "--only"], &*failed].concat()).map(drop)
+        })
     }
 
     /// Makes everything whole.
