@@ -18,6 +18,8 @@ pub struct Whereabouts {
     pub proved: Option<(IpAddr, Time)>,
     /// It was told to look and has not looked yet.
     pub told: bool,
+    /// Where it was told to look, registered nowhere: who asks there for no file of its own is taken for it.
+    pub told_at: Option<IpAddr>,
     /// Which of its files it is given; none for one of which nothing is known that decides it.
     pub choice: Option<Choice>,
 }
@@ -30,6 +32,17 @@ pub struct Askers(RwLock<Known>);
 struct Known {
     phones: BTreeMap<Mac, Whereabouts>,
     at: HashMap<IpAddr, BTreeSet<Mac>>,
+    told_at: HashMap<IpAddr, BTreeSet<Mac>>,
+}
+
+/// A phone is not at an address any more.
+fn leave(at: &mut HashMap<IpAddr, BTreeSet<Mac>>, address: IpAddr, mac: Mac) {
+    if let Some(all) = at.get_mut(&address) {
+        all.remove(&mac);
+        if all.is_empty() {
+            at.remove(&address);
+        }
+    }
 }
 
 impl Askers {
@@ -39,15 +52,16 @@ impl Askers {
             return;
         }
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Known { phones, at } = &mut *known;
+        let Known { phones, at, told_at } = &mut *known;
         let old = phones.remove(&mac).unwrap_or_default();
         for address in old.registered.difference(&new.registered) {
-            if let Some(all) = at.get_mut(address) {
-                all.remove(&mac);
-                if all.is_empty() {
-                    at.remove(address);
-                }
-            }
+            leave(at, *address, mac);
+        }
+        if let Some(address) = old.told_at {
+            leave(told_at, address, mac);
+        }
+        if let Some(address) = new.told_at {
+            told_at.entry(address).or_default().insert(mac);
         }
         for address in new.registered.difference(&old.registered) {
             at.entry(*address).or_default().insert(mac);
@@ -61,7 +75,10 @@ impl Askers {
     /// look and has not looked yet.
     pub fn only(&self, address: IpAddr) -> Option<Mac> {
         let known = self.read();
-        let here = known.at.get(&address)?;
+        let Some(here) = known.at.get(&address) else {
+            let told = known.told_at.get(&address).filter(|told| told.len() == 1);
+            return told?.first().copied();
+        };
         if let (Some(only), 1) = (here.first(), here.len()) {
             return Some(*only);
         }
@@ -122,6 +139,23 @@ mod tests {
         assert_eq!((askers.only(home), askers.shared(home)), (Some(mac(2)), true));
         askers.set(mac(1), at(&["192.0.2.7"], true));
         assert_eq!(askers.only(home), None);
+    }
+
+    #[test]
+    fn who_was_told_where_it_was_is_known_there_until_somebody_registers() {
+        let (askers, home) = (Askers::default(), "192.0.2.7".parse().unwrap());
+        let told = |n: u8| {
+            let there = Whereabouts { told: true, told_at: Some(home), ..Whereabouts::default() };
+            askers.set(mac(n), there);
+        };
+        told(1);
+        assert_eq!((askers.only(home), askers.is_at(mac(1), home)), (Some(mac(1)), false));
+        told(2);
+        assert_eq!(askers.only(home), None);
+        askers.set(mac(3), at(&["192.0.2.7"], false));
+        assert_eq!(askers.only(home), Some(mac(3)));
+        (1..=3).for_each(|n| askers.set(mac(n), Whereabouts::default()));
+        assert!(askers.read().told_at.is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::askers::Whereabouts;
 use super::core::Core;
 use crate::base::Mac;
 use crate::control::{Alert, Answer, ErrorKind, Open, Opening, PhoneStatus};
+use crate::plan::observed::{Seen, names};
 
 /// Nothing is opened for longer: what is to stay open belongs into `trusted_nets`.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -21,20 +22,22 @@ impl Core {
 
     pub(super) fn whereabouts(&self, mac: Mac) -> Whereabouts {
         let Some(part) = self.offer.phones.get(&mac) else { return Whereabouts::default() };
-        let contact = |peer| self.observed.contact(peer).map(|a| a.ip().to_canonical());
-        let contacts: Vec<_> = part.peers().map(contact).collect();
+        let none = Seen::default();
+        let seen = self.observed.phones.get(&mac).unwrap_or(&none);
+        let contact = |peer: &str| self.observed.contact(peer).map(|a| a.ip().to_canonical());
+        let contacts: Vec<_> = names(part, seen).map(contact).collect();
         let first = contacts.first().copied().flatten();
-        let seen = self.observed.phones.get(&mac);
-        let told = seen.and_then(|s| s.told.as_ref()).map(|t| t.at);
-        let looked = seen.and_then(|s| s.sync).map(|sync| sync.at);
+        let looked = seen.sync.map(|sync| sync.at);
+        let told = seen.told.as_ref().is_some_and(|told| looked.is_none_or(|at| at < told.at));
+        let last = seen.contact.map(|contact| contact.ip().to_canonical());
         Whereabouts {
             registered: contacts.iter().flatten().copied().collect(),
             whole: first.filter(|_| contacts.iter().all(|contact| *contact == first)),
-            proved: seen.and_then(|s| Some((s.address?, s.running?.at))),
-            told: told.is_some_and(|told| looked.is_none_or(|looked| looked < told)),
-            choice: seen
-                .filter(|seen| seen.signed || seen.climb.is_some())
-                .map(|seen| self.offer.choice(part, Some(seen))),
+            proved: seen.address.zip(seen.running).map(|(address, run)| (address, run.at)),
+            told,
+            told_at: last.filter(|_| told && contacts.iter().all(Option::is_none)),
+            choice: (seen.signed || seen.climb.is_some())
+                .then(|| self.offer.choice(part, Some(seen))),
         }
     }
 

@@ -168,7 +168,7 @@ impl Core {
     pub(super) fn leave(&mut self, old: &PhonePart, new: Option<&Arc<PhonePart>>) {
         let moves = new.is_some_and(|new| !new.peers().eq(old.peers()));
         let Some(seen) = self.observed.phones.get_mut(&old.mac).filter(|_| moves) else { return };
-        if seen.left.is_empty() && seen.running.is_some_and(|run| old.is_run(run.token)) {
+        if seen.left.is_empty() && seen.running.is_some() {
             seen.left = old.peers().map(str::to_owned).collect();
             self.dirty.insert(old.mac);
         }

@@ -392,9 +392,13 @@ impl Observed {
     pub fn reach<'a>(&self, part: &'a PhonePart, seen: &'a Seen) -> Option<Reach<'a>> {
         let mut names = names(part, seen);
         let here = names.clone().find(|peer| self.contact(peer).is_some()).map(Reach::Peer);
+        // One that booted with its new peers has no line of the old name.
+        let refused = |told: &Told| told.result == Notified::Answered(404) && told.unsent % 2 == 1;
+        let other = seen.told.as_ref().is_some_and(refused);
         let last = || {
             let to = seen.contact.filter(|to| to.port() != 0 && seen.running.is_some());
-            Some(Reach::Last { to: to?, user: names.next()? })
+            let user = if other { part.peers().next() } else { names.next() };
+            Some(Reach::Last { to: to?, user: user? })
         };
         here.or_else(last)
     }
