@@ -14,7 +14,6 @@ fn options() -> site::Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_edits_restart_the_phones_that_they_change_and_nobody_else() {
     let limit = Duration::from_secs(60);
-    // A phone that is registered as nothing that it shall be can only be told at its address.
     let without = Vec::new();
     let plan =
         edits::Plan { phones: 30, edits: 25, seed: 7, pause: 300, talkers: 3, without, limit };
