@@ -24,7 +24,7 @@ impl Core {
         let Some(part) = self.offer.phones.get(&mac) else { return Whereabouts::default() };
         let none = Seen::default();
         let seen = self.observed.phones.get(&mac).unwrap_or(&none);
-        let contact = |peer: &str| self.observed.contact(peer).map(|a| a.ip().to_canonical());
+        let contact = |peer: &str| self.observed.found(peer, seen).map(|a| a.ip().to_canonical());
         let contacts: Vec<_> = names(part, seen).map(contact).collect();
         let first = contacts.first().copied().flatten();
         let looked = seen.sync.map(|sync| sync.at);

@@ -391,7 +391,7 @@ impl Observed {
     /// proved.
     pub fn reach<'a>(&self, part: &'a PhonePart, seen: &'a Seen) -> Option<Reach<'a>> {
         let mut names = names(part, seen);
-        let here = names.clone().find(|peer| self.contact(peer).is_some()).map(Reach::Peer);
+        let here = names.clone().find(|peer| self.found(peer, seen).is_some()).map(Reach::Peer);
         // One that booted with its new peers has no line of the old name.
         let refused = |told: &Told| told.result == Notified::Answered(404) && told.unsent % 2 == 1;
         let other = seen.told.as_ref().is_some_and(refused);
@@ -401,6 +401,14 @@ impl Observed {
             Some(Reach::Last { to: to?, user: user? })
         };
         here.or_else(last)
+    }
+
+    /// The contact of a phone at a peer that it runs. At one that it shall leave only where the phone was
+    /// proved to be: the one that shall have the peer may be there already.
+    pub fn found(&self, peer: &str, seen: &Seen) -> Option<SocketAddr> {
+        let own =
+            |at: &SocketAddr| seen.address.is_none_or(|known| known == at.ip().to_canonical());
+        self.contact(peer).filter(|at| seen.left.is_empty() || own(at))
     }
 
     /// Nothing is known about registrations any more: the session is down.

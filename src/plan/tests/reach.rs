@@ -234,6 +234,9 @@ fn a_phone_that_shall_run_other_peers_is_told_at_those_that_it_runs() {
     desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
     assert_eq!(desk.state(1), State::Current);
     assert!(desk.observed.phones[&mac(1)].left.is_empty());
+    // At the account that the other one leaves is now the first: it is told where it was itself.
+    let own = Via::Direct { to: ([127, 0, 1, 2], 5060).into(), user: peer(2, 1) };
+    assert_eq!(desk.wait(MINUTE).via(&Notified::Answered(200)), [own]);
 }
 
 #[test]
