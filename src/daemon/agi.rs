@@ -31,8 +31,6 @@ use self::desk::Desk;
 use super::control::Call;
 use crate::model::site::{Agi, Site};
 
-pub use own::Moves;
-
 /// What the service allows.
 #[derive(Clone, Debug)]
 pub struct Limits {

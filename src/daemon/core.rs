@@ -116,7 +116,8 @@ pub struct Core {
     pub(super) ledger: Ledger,
     /// Who asks without a tag: when it was last written down, and whether it differs.
     pub(super) strangers: Strangers,
-    pub(super) moves: super::agi::Moves,
+    /// Phones that asked for another account themselves, and when.
+    pub(super) moving: BTreeMap<Mac, Time>,
 }
 
 /// While something is looked for in Asterisk's answers, they are asked so often.
@@ -181,7 +182,7 @@ impl Core {
             out,
             ledger,
             strangers: Strangers::default(),
-            moves: super::agi::Moves::default(),
+            moving: BTreeMap::new(),
         };
         core.learn();
         core.guard();
@@ -432,7 +433,6 @@ impl Core {
         self.roll(&fresh, now);
         self.pardon(now);
         self.reconcile(!fresh.is_empty(), now);
-        self.move_on(now);
         fresh.append(&mut self.refresh(now));
         if std::mem::take(&mut self.wishes_changed) {
             self.store.save_intents(&self.intents);

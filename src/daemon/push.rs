@@ -172,6 +172,7 @@ impl Core {
             seen.left = old.peers().map(str::to_owned).collect();
             self.dirty.insert(old.mac);
         }
+        self.moved(old.mac, self.looked);
     }
 
     /// The clock jumped: what was waited for is waited for anew, and nothing lies in the future.

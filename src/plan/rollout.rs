@@ -199,11 +199,6 @@ impl Rollout {
         self.flying.values_mut().chain(self.carried.values_mut()).for_each(|since| *since = now);
     }
 
-    /// So many phones of the wave were not given it yet.
-    pub fn queued(&self) -> usize {
-        self.queue.len()
-    }
-
     /// A newer change takes its place, unless it is over: tells the phones that are on their way.
     fn superseded(&mut self, now: Time) -> BTreeMap<Mac, Time> {
         if self.is_open() {

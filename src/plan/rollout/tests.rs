@@ -104,7 +104,7 @@ fn no_more_phones_are_in_flight_than_allowed() {
     desk.all(Fate::Proved);
     assert_eq!((desk.step(), desk.step()), (5, 0));
     desk.fates.borrow_mut().insert(desk.given[4], Fate::Proved);
-    assert_eq!((desk.step(), desk.rollout.queued()), (1, 6));
+    assert_eq!((desk.step(), desk.rollout.queue.len()), (1, 6));
 }
 
 #[test]
