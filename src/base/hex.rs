@@ -14,14 +14,22 @@ pub fn letter(byte: u8) -> u8 {
     b"0123456789abcdef"[usize::from(byte & 15)]
 }
 
+/// What each byte stands for: every name that a phone asks for is looked through, several times.
+static DIGITS: [Option<u8>; 256] = {
+    let mut digits = [None; 256];
+    let mut value = 0;
+    while value < 16 {
+        let letter = b"0123456789abcdef"[value as usize];
+        digits[letter as usize] = Some(value);
+        digits[letter.to_ascii_uppercase() as usize] = Some(value);
+        value += 1;
+    }
+    digits
+};
+
 /// What a hexadecimal digit stands for, in either case.
 pub fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    DIGITS[usize::from(byte)]
 }
 
 /// Exactly `N` bytes, in either case, with nothing around them.

@@ -1,6 +1,8 @@
 //! A MAC address that can belong to a phone.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +14,28 @@ use super::hex;
 ///
 /// Displayed in lower case with colons; [`Mac::upper`] and [`Mac::lower`] give the bare forms that
 /// the families' file names use.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mac([u8; 6]);
+
+// As one number: every request of every phone looks for its MAC in a dozen maps.
+impl Ord for Mac {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Mac {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Mac {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
 
 /// Why a text is no MAC address of a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -50,6 +71,11 @@ impl Mac {
     /// The six bytes.
     pub fn bytes(self) -> [u8; 6] {
         self.0
+    }
+
+    fn number(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
     /// Its twelve digits in lower case.

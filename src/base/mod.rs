@@ -26,3 +26,7 @@ pub use span::{FileId, Place, Sources, Span, Spanned};
 pub use tech::Tech;
 pub use text::Text;
 pub use time::Time;
+
+/// A map for the path of packets: its keys come from the network, so that its hash is seeded anew for
+/// each map, and is a fraction of the standard one's work.
+pub type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

@@ -1,10 +1,10 @@
 //! Who is behind an address: kept by the core phone by phone, read by the file services at each request.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::plan::ladder::Choice;
 
 /// What is known of one phone.

@@ -1,7 +1,6 @@
 //! Which bytes an asker gets: the one place where the offer, the static root and the question "who is
 //! asking" meet. Every file service asks here, from memory.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +14,7 @@ use super::event::Ticket;
 use super::root::Root;
 use super::serve::{Catalog, Found};
 use super::strange::Strange;
-use crate::base::{FileName, Mac};
+use crate::base::{FileName, HashMap, Mac};
 use crate::family::ladder::Program;
 use crate::family::{Artifact, Role};
 use crate::plan::offer::{Offer, Owner};

@@ -1,7 +1,6 @@
 //! What the core learns of phones on the firmware ladder: from the names that they ask for, the images
 //! that they fetch, and what they call themselves. Plain bookkeeping; the rules: [`crate::plan::ladder`].
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tracing::{info, warn};
 
 use super::core::Core;
 use super::event::{Outcome, Transfer};
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::family::Role;
 use crate::family::ladder::Ladder;
 use crate::plan::generation::PhonePart;

@@ -2,7 +2,6 @@
 //! (rtnetlink(7)). Asked for one address when a secret is, in two requests that the kernel answers at
 //! once; nothing here waits.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -27,7 +26,7 @@ use nix::sys::socket::{
 };
 use tracing::warn;
 
-use crate::base::Mac;
+use crate::base::{HashMap, Mac};
 
 /// Where an address is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

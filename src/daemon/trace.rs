@@ -3,7 +3,7 @@
 
 pub(super) mod follow;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::warn;
 use super::event::{Outcome, Transfer};
 use super::journal::{Journal, Table};
 use super::store::Store;
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::family::Role;
 use crate::family::stage::{Runs, Stage, StageId, Stages, Symbol};
 use crate::plan::boot::fact::{End, Fact, Fetched, What, cut, short};
@@ -90,7 +90,7 @@ impl Ledger {
         Self {
             stages: Arc::default(),
             addresses: Addresses::new(MANY),
-            phones: HashMap::new(),
+            phones: HashMap::default(),
             pending: Vec::new(),
             told: 0,
             since: None,
@@ -148,7 +148,7 @@ impl Ledger {
         };
         match (found, symbol) {
             (Some(mac), _) => {
-                self.addresses.named(address, mac, now);
+                self.addresses.goes_on(address, mac, now);
                 self.put(Fact { mac: Some(mac), ..fact }, symbol, now);
             }
             (None, Some(symbol)) => self.addresses.wait(address, symbol, now, fact),

@@ -1,11 +1,10 @@
 //! What a phone asks for as it starts tells which software it runs: `[stage NAME]` of a manifest, and
 //! all of them as one table in which a request is a number.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::{Mac, Span};
+use crate::base::{HashMap, Mac, Span};
 use crate::conf::{Conf, Section};
 
 use super::manifest::Family;
@@ -205,9 +204,14 @@ impl Several {
         }
     }
 
-    fn has(&self, id: StageId) -> bool {
-        let number = usize::from(id.0);
-        self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    fn ids(self) -> impl Iterator<Item = StageId> {
+        (0..).step_by(64).zip(self.0).flat_map(|(first, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = u16::try_from(word.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                word &= word - 1;
+                Some(StageId(first + bit))
+            })
+        })
     }
 
     fn both(mut self, other: Self) -> Self {
@@ -357,10 +361,9 @@ impl Stages {
     /// How each stage fits what was asked for, best first; those that do not are left out, and those
     /// that fit partly where one fits fully.
     pub fn fitting(&self, asked: &[Symbol]) -> Vec<StageId> {
-        let asking = self.asking(asked);
         let (mut found, mut best) = (Vec::new(), Fit::Partly);
-        for (id, row) in self.ids().filter(|(id, _)| asking.has(*id)) {
-            let Some(fit) = row.fit(asked) else { continue };
+        for id in self.asking(asked).ids() {
+            let Some(fit) = self.fit(id, asked) else { continue };
             if fit > best {
                 found.clear();
                 best = fit;
@@ -370,6 +373,15 @@ impl Stages {
             }
         }
         found
+    }
+
+    /// Whether some stage fits what was asked for.
+    pub fn fits(&self, asked: &[Symbol]) -> bool {
+        self.asking(asked).ids().any(|id| self.fit(id, asked).is_some())
+    }
+
+    fn fit(&self, id: StageId, asked: &[Symbol]) -> Option<Fit> {
+        self.rows.get(usize::from(id.0))?.fit(asked)
     }
 
     /// The stages that ask for all of these, in whatever order.

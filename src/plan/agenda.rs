@@ -1,10 +1,10 @@
 //! Where every phone stands, kept up to date: what it costs to look follows what changed, not how
 //! many phones there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::standing::{Standing, State};
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 
 /// The standings, and what is due by them.
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! Who asks for the files of many MACs that are not its own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::base::Mac;
+use crate::base::{HashMap, Mac};
 
 /// More MACs than this from one address within [`WINDOW`] make a scanner: a desk with its phones, and a
 /// small site behind one address, stay below.

@@ -2,9 +2,10 @@
 //! socket, where there is little room, and wait here: the first ones of every host before the many of
 //! one. Running transfers go on meanwhile, so that those who have begun are done soon.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use crate::base::HashMap;
 use crate::daemon::net::Arrival;
 
 /// Requests of one host that wait among those of all hosts; the others come after them.

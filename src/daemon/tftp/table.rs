@@ -2,12 +2,12 @@
 //! is full, the oldest one whose client never acknowledged anything makes room for a newcomer: made-up
 //! addresses cannot keep phones out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Limits;
-use crate::base::Time;
+use crate::base::{HashMap, Time};
 use crate::daemon::event::Ticket;
 use crate::daemon::net::Source;
 use crate::wire::tftp::Transfer;
@@ -70,8 +70,8 @@ impl Table {
             per_host: limits.per_host,
             places: Vec::new(),
             free: Vec::new(),
-            askers: HashMap::new(),
-            hosts: HashMap::new(),
+            askers: HashMap::default(),
+            hosts: HashMap::default(),
             newcomers: VecDeque::new(),
         }
     }

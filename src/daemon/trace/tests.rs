@@ -79,6 +79,25 @@ async fn a_request_without_a_mac_waits_for_the_one_that_tells_whose_it_was() {
 }
 
 #[tokio::test]
+async fn behind_one_address_what_waits_for_its_phone_is_not_lost_when_another_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = store(dir.path());
+    let mut ledger = Ledger::new(store.journal());
+    ledger.learn(stages());
+    let mut ask = |name: &str| ledger.file(transfer(name, 5000), None, false, Time(5000));
+    let phones: Vec<_> = (1..4).map(|n| format!("SEP0018B9FFFF0{n}.cnf.xml")).collect();
+    let [first, _, third] = [0, 1, 2].map(|n| Mac::within(phones[n].as_bytes()));
+    assert!(ask(&phones[0]) == first && ask(&phones[1]).is_some());
+    assert_eq!(ask("OS79XX.TXT"), None);
+    assert_eq!(ask("XMLDefault.cnf.xml"), first);
+    assert_eq!(ask(&phones[2]), third);
+    ledger.write(&mut store, ROOM, Time(6000));
+    store.flush().await;
+    let all = names(&on_disk(&store));
+    assert!(all.contains(&(third, "OS79XX.TXT".to_owned())), "{all:?}");
+}
+
+#[tokio::test]
 async fn what_nobody_named_himself_for_is_kept_without_a_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = store(dir.path());

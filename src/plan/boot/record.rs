@@ -1,14 +1,13 @@
 //! Facts on disk: what happened within a moment, as one row. The names that all phones ask for, and each
 //! phone with its address, stand in it once.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use super::Said;
 use super::fact::{End, Fact, Fetched, What, cut, short};
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::plan::observed::Notified;
 
 /// A row that claims to hold more is damaged.
@@ -104,7 +103,7 @@ impl Words {
 pub fn encode(facts: &[Fact]) -> (Time, Vec<u8>) {
     let first = facts.iter().map(|fact| fact.at).min().unwrap_or_default();
     let (mut words, mut who) = (Words::default(), Vec::<Who>::new());
-    let mut places = HashMap::<(Option<Mac>, Option<IpAddr>), usize>::new();
+    let mut places = HashMap::<(Option<Mac>, Option<IpAddr>), usize>::default();
     for fact in facts {
         let (mac, at) = (fact.mac, fact.address);
         let place = *places.entry((mac, at)).or_insert_with(|| {

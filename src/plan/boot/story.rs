@@ -5,7 +5,7 @@ mod words;
 
 pub use words::notify;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::Said;
 use super::fact::{End, Fact, Fetched, What};
 use super::track::{LOOP, PAUSE, Track, Turn};
 use super::tracker::{MANY, halve};
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::family::stage::{Runs, Stage, StageId, Stages};
 use crate::plan::observed::Notified;
 

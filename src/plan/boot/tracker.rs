@@ -1,12 +1,11 @@
 //! Which phone a request belongs to, and where that phone stands: bounded, for the file services.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::track::{At, TOGETHER, Track, Turn};
-use crate::base::{Mac, Time};
+use crate::base::{HashMap, Mac, Time};
 use crate::family::stage::{Stages, Symbol};
 
 /// A MAC inside a name asked for from an address says who is there for so long (all files of one boot
@@ -37,7 +36,7 @@ struct Here<T> {
 impl<T> Addresses<T> {
     /// At most so many addresses.
     pub fn new(max: usize) -> Self {
-        Self { here: HashMap::new(), max }
+        Self { here: HashMap::default(), max }
     }
 
     /// A phone is at an address: its file was asked for there, or it was given the address. What waited
@@ -63,6 +62,14 @@ impl<T> Addresses<T> {
         taken
     }
 
+    /// A phone that named itself at an address goes on asking there. What waits there is another's.
+    pub fn goes_on(&mut self, address: IpAddr, mac: Mac, now: Time) {
+        let Some(here) = self.here.get_mut(&address) else { return };
+        here.phones.retain(|(known, _)| *known != mac);
+        here.phones.push((mac, now));
+        here.last = here.last.max(now);
+    }
+
     /// A request without a MAC from an address where nobody is known waits.
     pub fn wait(&mut self, address: IpAddr, symbol: Symbol, now: Time, what: T) {
         let here = self.entry(address, now);
@@ -86,7 +93,7 @@ impl<T> Addresses<T> {
     }
 
     /// The only phone that named itself at an address a moment ago, which is still there with this
-    /// request: as [`choose`] and [`Addresses::named`], for an address where nothing waits.
+    /// request: as [`choose`] and [`Addresses::goes_on`], for an address where nothing waits.
     pub fn alone(&mut self, address: IpAddr, now: Time) -> Option<Mac> {
         let here = self.here.get_mut(&address).filter(|here| here.waiting.is_empty())?;
         let [(mac, at)] = here.phones.as_mut_slice() else { return None };
@@ -161,7 +168,7 @@ pub struct Tracker {
 impl Tracker {
     /// Knows these stages, and no phone.
     pub fn new(stages: Arc<Stages>) -> Self {
-        Self { stages, addresses: Addresses::new(MANY), phones: HashMap::new() }
+        Self { stages, addresses: Addresses::new(MANY), phones: HashMap::default() }
     }
 
     /// The stages.
@@ -195,8 +202,7 @@ impl Tracker {
         };
         let chosen = choose(&self.addresses, &self.phones, &self.stages, address, symbol, now);
         if let Some(mac) = chosen {
-            // Who goes on asking is still there.
-            self.addresses.named(address, mac, now);
+            self.addresses.goes_on(address, mac, now);
             return self.turn(mac, Some(symbol), now);
         }
         self.addresses.wait(address, symbol, now, ());
@@ -271,15 +277,17 @@ pub fn choose<T, P: AsRef<Track>>(
     if second.is_none() {
         return Some(first);
     }
+    let mut list = Vec::new();
     let waits = |mac: Mac| {
         let track = phones.get(&mac)?.as_ref();
         if now.since(track.last()) >= TOGETHER {
             return None;
         }
-        let mut list = track.list().to_vec();
+        list.clear();
+        list.extend_from_slice(track.list());
         let repeats = list.contains(&symbol);
         list.push(symbol);
-        let fits = list.len() > 1 && !stages.fitting(&list).is_empty();
+        let fits = list.len() > 1 && stages.fits(&list);
         fits.then_some((repeats, track.last(), mac))
     };
     let all = [Some(first), second].into_iter().flatten().chain(here);
