@@ -52,6 +52,30 @@ pub(super) struct Desk {
     pub(super) strangers: Strangers,
 }
 
+/// How much an acknowledgement brings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// A block of 512 bytes.
+    Step,
+    /// A larger block.
+    Block,
+    /// Several blocks.
+    Window,
+}
+
+impl Way {
+    fn of(request: &Request<'_>) -> Self {
+        if asked_window(request).is_some_and(|window| window > 1) {
+            return Way::Window;
+        }
+        if asked_block(request).is_some_and(|size| size > 512) { Way::Block } else { Way::Step }
+    }
+}
+
+/// Of the ports for windows so many also have lock-step transfers with large blocks: more would make their
+/// batches small, and a single block is worth fewer guesses than a window.
+const BLOCKS: usize = 8;
+
 /// Which sockets there are: so many listeners, and for each so many ports that transfers run over:
 /// first those for lock-step and small blocks, then those for windows and large ones.
 #[derive(Clone, Debug)]
@@ -68,14 +92,16 @@ pub(super) struct Plan {
 impl Plan {
     /// A port for a transfer that was asked for at a listener, another one than `not`. Who made up his
     /// address does not hear which one it is, and so gets nothing large.
-    fn port(&mut self, door: usize, large: bool, not: Option<usize>) -> usize {
+    fn port(&mut self, door: usize, way: Way, not: Option<usize>) -> usize {
         self.turn = self.turn.wrapping_add(1);
-        let (skip, count, turn) = if large {
-            let turn = self.secret.hash_one(self.turn);
-            (self.steps, self.windows, usize::try_from(turn >> 32).unwrap_or(0))
-        } else {
-            (0, self.steps, usize::try_from(self.turn & 0xffff).unwrap_or(0))
+        let (skip, count, turn) = match way {
+            Way::Step => (0, self.steps, self.turn & 0xffff),
+            Way::Block => {
+                (self.steps, BLOCKS.min(self.windows), self.secret.hash_one(self.turn) >> 32)
+            }
+            Way::Window => (self.steps, self.windows, self.secret.hash_one(self.turn) >> 32),
         };
+        let turn = usize::try_from(turn).unwrap_or(0);
         let first = self.doors + door * (self.steps + self.windows) + skip;
         let port = first + turn % count;
         if Some(port) == not { first + (turn + 1) % count } else { port }
@@ -212,9 +238,7 @@ impl Desk {
         if let Some(id) = leaves {
             self.end(id, Outcome::TimedOut, now);
         }
-        let large = asked_window(request).is_some_and(|window| window > 1)
-            || asked_block(request).is_some_and(|size| size > 512);
-        let port = self.plan.port(door, large, old);
+        let port = self.plan.port(door, Way::of(request), old);
         match found {
             Ok(bytes) => {
                 let id = self.open((arrival, port), datagram, ticket, Body::Here(bytes), now);
@@ -406,13 +430,15 @@ mod tests {
     fn ports_of_windows_cannot_be_foretold_and_no_port_comes_twice_where_it_matters() {
         let mut plan =
             Plan { doors: 2, steps: 2, windows: 32, turn: 0, secret: RandomState::default() };
-        let steps: Vec<_> = (0..4).map(|_| plan.port(1, false, None)).collect();
+        let steps: Vec<_> = (0..4).map(|_| plan.port(1, Way::Step, None)).collect();
         assert_eq!(steps, [37, 36, 37, 36]);
-        assert_eq!(plan.port(0, false, Some(3)), 2);
-        let windows: Vec<_> = (0..200).map(|_| plan.port(0, true, None)).collect();
+        assert_eq!(plan.port(0, Way::Step, Some(3)), 2);
+        let blocks: HashSet<_> = (0..200).map(|_| plan.port(0, Way::Block, None)).collect();
+        assert_eq!(blocks, (4..4 + BLOCKS).collect());
+        let windows: Vec<_> = (0..200).map(|_| plan.port(0, Way::Window, None)).collect();
         assert!(windows.iter().all(|port| (4..36).contains(port)));
         assert!(windows.iter().collect::<HashSet<_>>().len() > 16);
         assert!(windows.windows(3).any(|w| w[1] != w[0] + 1 || w[2] != w[1] + 1));
-        assert!((0..200).all(|_| plan.port(1, true, Some(40)) != 40));
+        assert!((0..200).all(|_| plan.port(1, Way::Window, Some(40)) != 40));
     }
 }

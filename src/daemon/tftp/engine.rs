@@ -24,6 +24,13 @@ const BATCHES: usize = 8;
 /// Requests that waited and are answered before the running transfers are looked at again.
 const SOME: usize = 32;
 
+/// While so many transfers run, requests wait for some of them to end: what phones, kernel and this
+/// thread know of so few stays in the processor's caches.
+const AT_ONCE: usize = 64;
+
+/// They wait no longer than that: who takes long, or never answers, holds nobody up.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// The longest sleep.
 const SLEEP: Duration = Duration::from_secs(10);
 
@@ -63,6 +70,8 @@ pub(super) struct Engine {
     packets: Inbox,
     /// Running transfers may go on until then.
     stops: Option<Instant>,
+    /// When some of those that waited had their turn last.
+    turned: Instant,
 }
 
 /// The name of the mailbox among the sockets' numbers.
@@ -91,6 +100,7 @@ impl Engine {
             requests: Inbox::new(MAX_REQUEST + 1),
             packets: Inbox::new(MAX_REQUEST + 4),
             stops: None,
+            turned: Instant::now(),
         })
     }
 
@@ -126,7 +136,8 @@ impl Engine {
     /// How long there is nothing to do.
     fn patience(&self, now: Instant) -> EpollTimeout {
         if !self.desk.turns.is_empty() {
-            return EpollTimeout::ZERO;
+            let sleep = if self.is_full(now) { MOMENT } else { Duration::ZERO };
+            return EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO);
         }
         let due = [self.desk.timers.next(), self.desk.reporter.due(), self.stops];
         let sleep = due.into_iter().flatten().min().map_or(SLEEP, |due| {
@@ -178,10 +189,19 @@ impl Engine {
             return;
         }
         let now = Instant::now();
+        if self.is_full(now) {
+            return;
+        }
+        self.turned = now;
         for _ in 0..SOME {
             let Some(next) = self.desk.turns.next() else { return };
             self.desk.take(next.door, &next.arrival, &next.datagram, now);
         }
+    }
+
+    /// Whether those that wait shall wait for running transfers.
+    fn is_full(&self, now: Instant) -> bool {
+        self.desk.table.len() >= AT_ONCE && now.saturating_duration_since(self.turned) < MOMENT
     }
 
     fn letters(&mut self) {
