@@ -6,6 +6,7 @@
 mod tftp_faults;
 mod tftp_lab;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -291,6 +292,24 @@ fn another_request_from_the_same_port_replaces_the_transfer() {
     assert_eq!(transfer.outcome, Outcome::Aborted(0, "asked for something else".to_owned()));
     phone.send(new, Packet::Ack(1));
     assert_eq!(lab.report().outcome, Outcome::Complete);
+}
+
+#[test]
+fn who_asks_anew_from_one_port_right_after_its_last_ack_has_both_files() {
+    let lab = Lab::start(Limits::default());
+    let phones: Vec<_> = (0..4).map(|_| Phone::new("127.0.0.1")).collect();
+    for (round, phone) in phones.iter().cycle().take(4000).enumerate() {
+        phone.request(&lab, "size-1", "octet", "");
+        let (heard, tid) = phone.hears_from();
+        assert_eq!(heard, "DATA 1 (1)", "round {round}");
+        phone.send(tid, Packet::Ack(1));
+        phone.request(&lab, "size-0", "octet", "");
+        let (heard, tid) = phone.hears_from();
+        assert_eq!(heard, "DATA 1 (0)", "round {round}");
+        phone.send(tid, Packet::Ack(1));
+    }
+    let outcomes: HashSet<_> = (0..8000).map(|_| lab.report().outcome.to_string()).collect();
+    assert_eq!(outcomes, HashSet::from(["complete".to_owned()]));
 }
 
 #[test]

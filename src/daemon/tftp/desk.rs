@@ -137,6 +137,12 @@ enum Body {
 }
 
 impl Desk {
+    /// The port of the transfer that an asker has.
+    pub(super) fn port_of(&mut self, asker: SocketAddr) -> Option<usize> {
+        let id = self.table.of(asker)?;
+        self.table.get(id).map(|session| session.port)
+    }
+
     /// A datagram at a listener; `more` says that others wait behind it, and then it waits with them.
     pub(super) fn asked(
         &mut self,

@@ -1,5 +1,6 @@
 //! The loop: waits for the sockets, hands what comes to the desk, sends what the desk wants sent.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -147,11 +148,15 @@ impl Engine {
         EpollTimeout::try_from(sleep).unwrap_or(EpollTimeout::ZERO)
     }
 
-    /// Takes in what waits at a listener: all of it, because a socket holds little.
+    /// Takes in what waits at a listener: all of it, because a socket holds little. Who asks anew from the
+    /// port of a transfer may have acknowledged its last block just before: that is heard first.
     fn requests(&mut self, door: usize) {
         for _ in 0..BATCHES {
             let socket = (&self.sockets[door], &mut self.rooms[door]);
             let Some(came) = receive(&mut self.requests, socket, &self.desk) else { return };
+            let askers = self.requests.datagrams().map(|(arrival, _)| arrival.from);
+            let busy: BTreeSet<usize> = askers.filter_map(|from| self.desk.port_of(from)).collect();
+            busy.into_iter().for_each(|port| self.packets(port));
             let now = Instant::now();
             for (arrival, datagram) in self.requests.datagrams() {
                 self.desk.asked(door, arrival, datagram, came.count == BATCH, now);
@@ -195,6 +200,9 @@ impl Engine {
         self.turned = now;
         for _ in 0..SOME {
             let Some(next) = self.desk.turns.next() else { return };
+            if let Some(port) = self.desk.port_of(next.arrival.from) {
+                self.packets(port);
+            }
             self.desk.take(next.door, &next.arrival, &next.datagram, now);
         }
     }
