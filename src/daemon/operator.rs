@@ -67,18 +67,20 @@ impl Core {
 
     fn when(&self, diff: &PhoneDiff, built: &BTreeMap<Mac, Arc<PhonePart>>, now: Time) -> String {
         let hold = built.get(&diff.mac).and_then(|part| self.intents.holds(part));
-        match diff.change {
-            Change::Added => "at its next boot".into(),
-            Change::Removed => "keeps what it has, and gets no files any more".into(),
-            Change::Changed if hold.is_some() => {
-                "not: it was taken back; handset push lets it".into()
+        let staged = || self.is_staged(diff, built);
+        match (diff.change, hold.map(|hold| &hold.why)) {
+            (Change::Added, _) => "at its next boot".into(),
+            (Change::Removed, _) => "keeps what it has, and gets no files any more".into(),
+            (Change::Changed, Some(HoldWhy::Ended(id))) => {
+                format!("not: roll-out {id} ended before it; handset push gives it")
             }
-            Change::Changed if !self.is_staged(diff, built) => {
+            (Change::Changed, Some(_)) => "not: it was taken back; handset push gives it".into(),
+            (Change::Changed, None) if !staged() => {
                 "when Asterisk has loaded its credentials".into()
             }
-            Change::Changed if !self.reachable(diff.mac) => "when it is back".into(),
-            Change::Changed if !self.is_open(now) => "in the quiet hours".into(),
-            Change::Changed => "in its wave".into(),
+            (Change::Changed, None) if !self.reachable(diff.mac) => "when it is back".into(),
+            (Change::Changed, None) if !self.is_open(now) => "in the quiet hours".into(),
+            (Change::Changed, None) => "in its wave".into(),
         }
     }
 
