@@ -27,7 +27,7 @@ use super::metrics::Metrics;
 use super::net::Listener;
 use super::now;
 use super::serve::Catalog;
-use super::store::Store;
+use super::store::{Store, Unwritten};
 use super::{agi, ami, control, dhcp, export, http, journal, notify, source, systemd, tftp, trim};
 use crate::base::{Sources, report};
 use crate::family::library;
@@ -51,6 +51,8 @@ struct Args {
 enum Failure {
     #[error("cannot use the state: {0}")]
     State(#[from] journal::JournalError),
+    #[error(transparent)]
+    Unwritten(#[from] Unwritten),
     #[error("cannot listen on {what}: {source}")]
     Listen { what: String, source: std::io::Error },
     #[error("{0}")]
@@ -460,6 +462,5 @@ async fn looping(
             watchdog.feed(Instant::now());
         }
     }
-    core.close().await;
-    Ok(())
+    Ok(core.close().await?)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::core::Core;
+use super::store::Unwritten;
 use crate::base::Time;
 
 /// What is known of so many phones is written down at once. While a building boots it is more, and
@@ -28,9 +29,9 @@ impl Core {
     }
 
     /// Stops: what is known becomes durable.
-    pub async fn close(&mut self) {
+    pub async fn close(&mut self) -> Result<(), Unwritten> {
         self.write_down(super::now());
         self.save_all(self.saved);
-        self.store.flush().await;
+        self.store.flush().await
     }
 }

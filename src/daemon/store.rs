@@ -7,9 +7,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
 use tracing::{error, warn};
 
 use super::journal::{Batch, BlobHash, Journal, Table, WriterHandle};
@@ -77,6 +79,14 @@ struct Kept {
     moved: Vec<Mac>,
     texts: BTreeSet<BlobHash>,
 }
+
+/// What is new could not be made durable.
+#[derive(Debug, Error)]
+#[error("the disk does not take the state, what is new since it last did is lost: {0}")]
+pub struct Unwritten(String);
+
+/// A slow disk has so long to take what waits for it.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Writes changes behind the core's back, in order. [`Table::Parts`] has the newest generation; what
 /// each of the kept ones replaced leads back to those before.
@@ -320,10 +330,11 @@ impl Store {
         self.writer.health().borrow().failures
     }
 
-    /// Waits until all is durable.
-    pub async fn flush(&self) {
-        if !self.writer.flush().await {
-            warn!("the state's writer has ended early");
+    /// Waits until all is durable, for as long as a slow disk may take; a full one never does.
+    pub async fn flush(&self) -> Result<(), Unwritten> {
+        match tokio::time::timeout(FLUSH, self.writer.flush()).await {
+            Ok(true) => Ok(()),
+            _ => Err(Unwritten(self.trouble().unwrap_or_else(|| "no answer from it".into()))),
         }
     }
 }

@@ -90,6 +90,26 @@ async fn a_daemon_that_is_told_to_end_ends_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_phones_follow_and_who_ends_the_daemon_hears_what_is_lost() {
+    let mut site = Site::prepare(&phones(1));
+    site.small_disk = true;
+    site.run().await;
+    let _desk = site.boot(1).await;
+    site.fill_disk();
+    site.edit(&name(0), &name(1));
+    site.until("the change is served", SOON, |site| {
+        site.own_file(1).is_some_and(|own| own.contains("Round 1"))
+    })
+    .await;
+    site.until("status tells of the disk", SOON, |site| {
+        site.status().held.is_some_and(|held| held.contains("the state cannot be written"))
+    })
+    .await;
+    assert_eq!(site.stop().await, 1);
+    assert!(site.log().contains("the disk does not take the state"), "{}", site.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_state_asks_and_never_storms() {
     let mut site = Site::start(&phones(2)).await;
     let desks = [site.boot(1).await, site.boot(2).await];

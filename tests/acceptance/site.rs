@@ -1,7 +1,8 @@
 //! A site for one test: a real Asterisk, `handsetd`, phones; all ended when it is dropped.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -33,6 +34,8 @@ pub(crate) struct Site {
     pub(crate) ami_secret: String,
     /// The file that is edited.
     pub(crate) top: String,
+    /// Whether the state has a small disk of its own, as long as the daemon runs.
+    pub(crate) small_disk: bool,
     net: u8,
     daemon: Option<Child>,
 }
@@ -136,6 +139,7 @@ impl Site {
             sections: String::new(),
             ami_secret: "lab-secret".into(),
             top: "sip.conf".into(),
+            small_disk: false,
             net: NETS.fetch_add(1, Ordering::Relaxed),
             daemon: None,
             dir,
@@ -177,9 +181,9 @@ impl Site {
     }
 
     pub(crate) async fn run_with(&mut self, log: &str) {
-        let file =
-            fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_handsetd"))
+        let file = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let child = self
+            .handsetd()
             .args(["--log", log, "--config"])
             .arg(self.config())
             .stdin(Stdio::null())
@@ -195,6 +199,35 @@ impl Site {
             site.try_status().is_some_and(read)
         })
         .await;
+    }
+
+    /// The command that becomes the daemon's process.
+    fn handsetd(&self) -> Command {
+        let daemon = env!("CARGO_BIN_EXE_handsetd");
+        if !self.small_disk {
+            return Command::new(daemon);
+        }
+        let state = self.path("state");
+        fs::create_dir_all(&state).unwrap();
+        let mount = "mount -t tmpfs -o size=64m,mode=0700 state \"$0\" && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        if !nix::unistd::getuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        command.args(["sh", "-c", mount]).arg(state).arg(daemon);
+        command
+    }
+
+    /// Fills the small disk to its last byte.
+    pub(crate) fn fill_disk(&self) {
+        let root = format!("/proc/{}/root", self.daemon.as_ref().unwrap().id());
+        let ballast = format!("{root}{}/ballast", self.path("state").display());
+        let mut ballast = File::create(ballast).unwrap();
+        for block in [1 << 20, 4096, 1] {
+            let block = vec![0; block];
+            while ballast.write_all(&block).is_ok() {}
+        }
     }
 
     /// kill -9.

@@ -73,7 +73,7 @@ async fn a_request_without_a_mac_waits_for_the_one_that_tells_whose_it_was() {
     ledger.look(&mut store, ROOM, true, Time(5500));
     assert!(on_disk(&store).is_empty());
     ledger.look(&mut store, ROOM, true, Time(6000));
-    store.flush().await;
+    store.flush().await.unwrap();
     let whose = ["OS79XX.TXT", "SEP0018B9FFFFFF.cnf.xml", "XMLDefault.cnf.xml"];
     assert_eq!(names(&on_disk(&store)), whose.map(|name| (Some(mac), name.to_owned())));
 }
@@ -92,7 +92,7 @@ async fn behind_one_address_what_waits_for_its_phone_is_not_lost_when_another_go
     assert_eq!(ask("XMLDefault.cnf.xml"), first);
     assert_eq!(ask(&phones[2]), third);
     ledger.write(&mut store, ROOM, Time(6000));
-    store.flush().await;
+    store.flush().await.unwrap();
     let all = names(&on_disk(&store));
     assert!(all.contains(&(third, "OS79XX.TXT".to_owned())), "{all:?}");
 }
@@ -109,7 +109,7 @@ async fn what_nobody_named_himself_for_is_kept_without_a_name() {
     assert_eq!(names(&expired), [(None, "OS79XX.TXT".to_owned())]);
     expired.into_iter().for_each(|fact| ledger.other(fact, Time(40_000)));
     ledger.write(&mut store, ROOM, Time(40_000));
-    store.flush().await;
+    store.flush().await.unwrap();
     assert_eq!(on_disk(&store).len(), 1);
 }
 
@@ -130,7 +130,7 @@ async fn the_journal_keeps_within_its_size_and_age_also_after_a_restart() {
             ledger.other(fact(second * 1000), Time(second * 1000));
             ledger.write(&mut store, Bounds { bytes: 2000, ..ROOM }, Time(second * 1000));
         }
-        store.flush().await;
+        store.flush().await.unwrap();
         let facts = on_disk(&store);
         assert!(facts.len() > 5 && facts.len() < 40, "{}", facts.len());
         assert_eq!(facts.last().unwrap().at, Time(100_000));
@@ -140,7 +140,7 @@ async fn the_journal_keeps_within_its_size_and_age_also_after_a_restart() {
     assert!(ledger.bytes > 500 && ledger.bytes <= 2000, "{}", ledger.bytes);
     ledger.other(fact(110_000), Time(110_000));
     ledger.write(&mut store, Bounds { age: Duration::from_secs(12), ..ROOM }, Time(110_000));
-    store.flush().await;
+    store.flush().await.unwrap();
     let times: Vec<Time> = on_disk(&store).iter().map(|fact| fact.at).collect();
     assert_eq!(times, [98_000, 99_000, 100_000, 110_000].map(Time));
 }
@@ -236,7 +236,7 @@ async fn what_a_storm_costs() {
     }
     ledger.write(&mut store, ROOM, now);
     let took = began.elapsed();
-    store.flush().await;
+    store.flush().await.unwrap();
     println!("45,000 requests: {took:?}, {} bytes in {} rows", ledger.bytes, ledger.rows.len());
     assert_eq!(script::facts("").len(), 0);
 }
