@@ -6,7 +6,8 @@ use super::args::{Args, Status as Options};
 use super::{DONE, NO, daemon, output};
 use crate::base::Level;
 use crate::control::{
-    Alert, Answer, Ask, LineStatus, PhoneStatus, Reason, Select, State, Status, UnknownAsker,
+    Alert, Answer, Ask, FileSeen, LineStatus, PhoneStatus, Reason, Select, State, Status,
+    UnknownAsker,
 };
 use crate::plan::diff::count;
 
@@ -141,7 +142,20 @@ fn observed(phone: &PhoneStatus) -> Vec<String> {
         format!("line {}: registered{more}", line.line)
     });
     let first = (!facts.is_empty()).then(|| format!("{}: {}", phone.mac, facts.join("; ")));
-    first.into_iter().chain(of_lines).collect()
+    let dhcp = seen.dhcp.as_ref().map(|dhcp| format!("DHCP: {} {}", dhcp.text, short(&dhcp.at)));
+    let files = (!seen.files.is_empty()).then(|| files(&seen.files));
+    first.into_iter().chain(of_lines).chain(dhcp).chain(files).collect()
+}
+
+/// How a phone last asked for each file.
+fn files(files: &[FileSeen]) -> String {
+    let row = |file: &FileSeen| {
+        let digest = file.digest.map_or("-".into(), |digest| digest.to_string()[..8].to_owned());
+        let bytes = file.bytes.to_string();
+        vec![file.name.clone(), short(&file.at), bytes, digest, file.outcome.clone()]
+    };
+    let head = ["FILE", "LAST ASKED FOR", "BYTES", "GIVEN", "CAME TO"];
+    output::table(&head, files.iter().map(row).collect())
 }
 
 /// A time to the second.

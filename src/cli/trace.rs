@@ -171,6 +171,7 @@ mod tests {
                 file: None,
                 outcome: None,
                 bytes: None,
+                digest: None,
             })
         };
         let mac = "00:18:b9:ff:ff:ff";

@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Cidr, Level, Mac, Tech};
+use crate::base::{Cidr, Digest, Level, Mac, Tech};
 pub use crate::plan::boot::story::Kind as TraceKind;
 pub use crate::plan::diff::{Change, KeyChange, PhoneDiff};
 pub use crate::plan::standing::State;
@@ -21,7 +21,9 @@ pub use firmware::{
 
 pub use rollout::{FailedPhone, KeptGeneration, PhonePlan, Plan, RolloutOrder, RolloutStatus};
 
-pub use status::{LineStatus, OffLadder, PhoneSeen, PhoneStatus, Select, Status, UnknownAsker};
+pub use status::{
+    DhcpSeen, FileSeen, LineStatus, OffLadder, PhoneSeen, PhoneStatus, Select, Status, UnknownAsker,
+};
 
 /// Raised with every incompatible change.
 pub const VERSION: u32 = 1;
@@ -373,6 +375,8 @@ pub struct TraceLine {
     pub outcome: Option<String>,
     /// Bytes that arrived.
     pub bytes: Option<u64>,
+    /// What was given, where handset made it: the phone's sync token, or the digest of a file that all get.
+    pub digest: Option<Digest>,
 }
 
 /// A phone without a tag. This is the object of `handset unknown --json`.

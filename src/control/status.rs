@@ -126,6 +126,36 @@ pub struct PhoneSeen {
     pub address: Option<String>,
     /// When it was last told to look, and what came of it.
     pub told: Option<(String, String)>,
+    /// The last DHCP message from or to it, as far as the journal reaches; where this phone is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<DhcpSeen>,
+    /// How it last asked for each file, the oldest first; likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileSeen>,
+}
+
+/// A DHCP message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DhcpSeen {
+    /// When, RFC 3339.
+    pub at: String,
+    /// What it told.
+    pub text: String,
+}
+
+/// A request for a file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// The name as asked for.
+    pub name: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// How it ended: `complete`, `unconfirmed`, `missing`, `hidden`, or the reason.
+    pub outcome: String,
+    /// Bytes that arrived.
+    pub bytes: u64,
+    /// What was given, where handset made it: the phone's sync token, or the digest of a file that all get.
+    pub digest: Option<Digest>,
 }
 
 /// One line of a phone.

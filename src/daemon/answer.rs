@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::control::Call;
 use super::core::Core;
-use super::trace::follow;
+use super::trace::{follow, history};
 use crate::base::{Mac, Time};
 use crate::control::{
     Answer, Ask, ErrorKind, LineStatus, OwnWish, PhoneSeen, PhoneStatus, PushLine, Select, Status,
@@ -27,6 +27,7 @@ fn last_seen(seen: &Seen) -> PhoneSeen {
         proved: seen.running.map(|run| run.at.to_string()),
         address: seen.address.map(|address| address.to_string()),
         told: told.map(|told| (told.at.to_string(), notify(&told.result))),
+        ..PhoneSeen::default()
     }
 }
 
@@ -37,7 +38,16 @@ impl Core {
         let Call { ask, answers } = call;
         let looks = matches!(ask, Ask::Apply { .. } | Ask::Own { wish: OwnWish::Move, .. });
         let answer = match ask {
-            Ask::Status { phone, select } => self.status(phone.as_deref(), &select, now),
+            Ask::Status { phone, select } => {
+                match (self.status(phone.as_deref(), &select, now), phone) {
+                    (Answer::Status(status), Some(_)) => {
+                        let history = self.ledger.history(self.store.journal());
+                        tokio::spawn(history::complete(history, status, answers));
+                        return false;
+                    }
+                    (answer, _) => answer,
+                }
+            }
             Ask::Diff => Answer::Diff(self.diff()),
             Ask::Leases => match &self.dhcp {
                 Some(service) => {

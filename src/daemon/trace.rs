@@ -2,6 +2,7 @@
 //! the journal, in one row a second. Nothing is told in words here unless somebody listens.
 
 pub(super) mod follow;
+pub(super) mod history;
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::plan::boot::fact::{End, Fact, Fetched, What, cut, short};
 use crate::plan::boot::record;
 use crate::plan::boot::track::Track;
 use crate::plan::boot::tracker::{Addresses, MANY, choose, halve};
+use history::History;
 
 /// So long facts wait for others of their row, and so many do not wait.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -45,9 +47,6 @@ pub(super) struct Feed {
 
 /// A row, with its key.
 pub(super) type Row = (Vec<u8>, Arc<Vec<Fact>>);
-
-/// What a follower begins with: rows and facts that may not be on disk yet, and then the news.
-pub(super) type Joined = (Vec<Row>, Arc<[Fact]>, mpsc::Receiver<Feed>);
 
 /// How much the journal may hold.
 #[derive(Clone, Copy, Debug)]
@@ -286,8 +285,8 @@ impl Ledger {
         gone
     }
 
-    /// Somebody follows from now on: what may not be on disk yet; none when too many do.
-    pub(super) fn follow(&mut self, hears: bool) -> Option<Joined> {
+    /// Somebody follows from now on; none when too many do.
+    pub(super) fn follow(&mut self, hears: bool) -> Option<mpsc::Receiver<Feed>> {
         self.followers.retain(|follower| !follower.is_closed());
         if self.followers.len() >= FOLLOWERS {
             return None;
@@ -295,7 +294,16 @@ impl Ledger {
         self.tell(hears);
         let (feed, news) = mpsc::channel(64);
         self.followers.push(feed);
-        Some((self.recent.iter().cloned().collect(), self.pending.as_slice().into(), news))
+        Some(news)
+    }
+
+    /// What happened until now.
+    pub(super) fn history(&self, journal: &Journal) -> History {
+        History {
+            journal: journal.clone(),
+            recent: self.recent.iter().cloned().collect(),
+            pending: self.pending.as_slice().into(),
+        }
     }
 
     /// The stages.
@@ -319,6 +327,7 @@ fn follow_track(track: &mut Track, fact: &Fact, symbol: Option<Symbol>, stages: 
 
 fn what(transfer: Transfer, hidden: bool) -> What {
     let own = transfer.ticket.is_some_and(|ticket| ticket.role == Role::Own);
+    let digest = transfer.ticket.map(|ticket| ticket.digest);
     let end = match transfer.outcome {
         Outcome::Complete => End::Complete,
         Outcome::Unconfirmed => End::Unconfirmed,
@@ -328,7 +337,7 @@ fn what(transfer: Transfer, hidden: bool) -> What {
     };
     let Transfer { name, bytes, millis, .. } = transfer;
     let name = if name.len() > 128 { short(&name) } else { name };
-    What::File(Fetched { name, end, bytes, millis, times: 1, own })
+    What::File(Fetched { name, end, bytes, millis, times: 1, own, digest })
 }
 
 /// The key of a row written at a time.

@@ -240,15 +240,13 @@ impl Core {
                 (Err(refusal), Err(_)) => return Err(refusal),
             }
         }
-        let Some((recent, pending, news)) = self.ledger.follow(self.session.up) else {
+        let Some(news) = self.ledger.follow(self.session.up) else {
             let message = "too many follow already".into();
             return Err(Answer::Error { kind: ErrorKind::Unavailable, message });
         };
         let since = since.map(|seconds| Time(now.0.saturating_sub(seconds.saturating_mul(1000))));
         let start = Start {
-            journal: self.store.journal().clone(),
-            recent,
-            pending,
+            history: self.ledger.history(self.store.journal()),
             stages: self.ledger.stages(),
             served: self.out.served.subscribe(),
             only: (!only.is_empty()).then_some(only),

@@ -2,6 +2,7 @@
 //! [`tracker`] all of them, [`story`] tells it in words from [`fact`]s.
 
 pub mod fact;
+pub mod last;
 pub mod record;
 pub mod script;
 pub mod story;

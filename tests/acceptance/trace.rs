@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::site::{SOON, Site, mac, phone, phones};
+use crate::site::{SOON, Site, mac, phone, phones, quiet};
 
 const STRANGER: &str = "00:18:b9:00:00:02";
 
@@ -112,4 +112,27 @@ async fn a_boot_is_told_to_its_register() {
         assert!(story.contains(text), "{text}: {story}");
     }
     drop(phone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_asked_for_shows_each_file_that_it_has_also_after_a_kill() {
+    let mut site = Site::start(&phones(1)).await;
+    let _desk = site.boot(1).await;
+    quiet(1.5).await;
+    site.kill();
+    site.run_with("info").await;
+    let json = site.handset_ok(&["status", "101", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let files = status[0]["seen"]["files"].as_array().unwrap();
+    let file = |name: &str| files.iter().find(|file| file["name"] == name).unwrap();
+    let own = file("SIP0018B9000001.cnf");
+    assert_eq!(own["outcome"], "complete", "{own}");
+    assert_eq!(own["digest"], status[0]["running"], "{own}");
+    assert_eq!(own["bytes"], site.own_file(1).unwrap().len(), "{own}");
+    let shared = file("SIPDefault.cnf");
+    assert!(shared["digest"].is_string() && shared["digest"] != own["digest"], "{shared}");
+    assert!(files.iter().any(|file| file["outcome"] == "missing" && file["digest"].is_null()));
+    let text = site.handset_ok(&["status", "101"]);
+    assert!(text.contains("LAST ASKED FOR") && text.contains("SIP0018B9000001.cnf"), "{text}");
+    assert!(!site.handset_ok(&["status"]).contains("LAST ASKED FOR"));
 }

@@ -160,11 +160,16 @@ fn a_phone_that_is_asked_for_shows_what_was_seen_of_it_last() {
         expires: Some("2026-11-22T17:20:31.120Z".into()),
         ..LineStatus::default()
     });
+    one.seen.dhcp = Some(crate::control::DhcpSeen {
+        at: "2026-11-22T16:20:09.120Z".into(),
+        text: "is given 192.0.2.7".into(),
+    });
     assert_eq!(
         observed(&one),
         [
             "00:18:b9:00:00:01: proved 2026-11-22T16:20:31 at 192.0.2.7; is told to look (NOTIFY) 2026-11-22T16:20:01",
             "line 1: registered, until 2026-11-22T17:20:31, answers in 12 ms, ringing",
+            "DHCP: is given 192.0.2.7 2026-11-22T16:20:09",
         ]
     );
 }

@@ -1,21 +1,20 @@
 //! The telling side: one task for each who follows, which reads the journal, makes stories of it, and
 //! goes on with what happens.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Feed, Row, key};
+use super::history::History;
+use super::{Feed, key};
 use crate::base::{Mac, Time};
 use crate::control::{Answer, ErrorKind, TraceLine};
 use crate::daemon::catalog::Served;
-use crate::daemon::journal::{Journal, Table};
 use crate::daemon::now;
 use crate::family::stage::Stages;
-use crate::plan::boot::fact::{End, Fact};
-use crate::plan::boot::record;
+use crate::plan::boot::fact::Fact;
 use crate::plan::boot::story::{Kind, Line, Narrator, Scene};
 
 /// Lines in one answer.
@@ -29,9 +28,7 @@ const LAG: Duration = Duration::from_secs(60);
 
 /// What a follower begins with.
 pub(in crate::daemon) struct Start {
-    pub(in crate::daemon) journal: Journal,
-    pub(in crate::daemon) recent: Vec<Row>,
-    pub(in crate::daemon) pending: Arc<[Fact]>,
+    pub(in crate::daemon) history: History,
     pub(in crate::daemon) stages: Arc<Stages>,
     pub(in crate::daemon) served: watch::Receiver<Arc<Served>>,
     /// Only these phones; none for all.
@@ -90,20 +87,16 @@ pub(in crate::daemon) async fn run(
 
 /// Tells what is in the journal. Blocks.
 fn replay(start: Start, answers: &mpsc::Sender<Answer>) -> Option<Teller> {
-    let Start { journal, recent, pending, stages, served, only, since, hears, .. } = start;
-    let mut teller = Teller { narrator: Narrator::default(), stages, served, only, hears };
-    let mut past = Past { since, lines: Vec::new(), boots: BTreeMap::new() };
-    let late: HashSet<&[u8]> = recent.iter().map(|(key, _)| key.as_slice()).collect();
+    let Start { history, stages, served, only, since, hears, .. } = start;
     let lag = u64::try_from(LAG.as_millis()).unwrap_or_default();
     // A boot that was under way then is told with what it began with.
     let from = since.map_or_else(Vec::new, |since| key(Time(since.0.saturating_sub(lag)), 0));
+    let meant = only.clone();
+    let mut teller = Teller { narrator: Narrator::default(), stages, served, only, hears };
+    let mut past = Past { since, lines: Vec::new(), boots: BTreeMap::new() };
     let mut gone = false;
-    let read = journal.each(Table::Events, &from, |key, row| {
-        if !late.contains(key) {
-            for fact in record::decode(row).unwrap_or_default() {
-                past.take(teller.tell(&fact));
-            }
-        }
+    let read = history.each(&from, meant.as_ref(), |facts| {
+        facts.iter().for_each(|fact| past.take(teller.tell(fact)));
         gone = !past.pass_on(answers, LINES);
         !gone
     });
@@ -113,9 +106,6 @@ fn replay(start: Start, answers: &mpsc::Sender<Answer>) -> Option<Teller> {
     if let Err(error) = read {
         let message = format!("the journal cannot be read: {error}");
         let _ = answers.blocking_send(Answer::Error { kind: ErrorKind::Unavailable, message });
-    }
-    for fact in recent.iter().flat_map(|(_, facts)| facts.iter()).chain(pending.iter()) {
-        past.take(teller.tell(fact));
     }
     past.take(teller.tick(now()));
     past.finish();
@@ -214,13 +204,6 @@ impl Tellable for TraceLine {
 }
 
 fn shown(line: &Line) -> TraceLine {
-    let outcome = line.file.as_ref().map(|file| match &file.end {
-        End::Complete => "complete".to_owned(),
-        End::Unconfirmed => "unconfirmed".into(),
-        End::Missing => "missing".into(),
-        End::Hidden => "hidden".into(),
-        End::Broken(why) => why.clone(),
-    });
     TraceLine {
         at: line.at.to_string(),
         mac: line.mac,
@@ -228,7 +211,8 @@ fn shown(line: &Line) -> TraceLine {
         text: line.text.clone(),
         cure: line.cure.clone(),
         file: line.file.as_ref().map(|file| file.name.clone()),
-        outcome,
+        outcome: line.file.as_ref().map(|file| file.end.to_string()),
         bytes: line.file.as_ref().map(|file| file.bytes),
+        digest: line.file.as_ref().and_then(|file| file.digest),
     }
 }

@@ -1,9 +1,10 @@
 //! What happened to a phone, at one moment: what stories are made of and what the journal keeps.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Exchange, Said};
-use crate::base::{Mac, Time};
+use crate::base::{Digest, Mac, Time};
 use crate::plan::observed::Notified;
 
 /// Texts from the network are cut to so many bytes.
@@ -50,6 +51,9 @@ pub struct Fetched {
     pub times: u32,
     /// It is the file that makes the phone run what its tag says.
     pub own: bool,
+    /// What was given, where that was made by us: the sync token of the phone's files, the digest of the
+    /// bytes of others.
+    pub digest: Option<Digest>,
 }
 
 /// How a request ended.
@@ -65,6 +69,19 @@ pub enum End {
     Hidden,
     /// It broke off or was refused, with the reason.
     Broken(String),
+}
+
+/// As in the JSON.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            End::Complete => "complete",
+            End::Unconfirmed => "unconfirmed",
+            End::Missing => "missing",
+            End::Hidden => "hidden",
+            End::Broken(why) => why,
+        })
+    }
 }
 
 impl Fact {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Said;
 use super::fact::{End, Fact, Fetched, What, cut, short};
-use crate::base::{HashMap, Mac, Time};
+use crate::base::{Digest, HashMap, Mac, Time};
 use crate::plan::observed::Notified;
 
 /// A row that claims to hold more is damaged.
@@ -22,6 +22,9 @@ struct Row {
     at: u64,
     /// Names of files, with `{MAC}` and `{mac}`, and reasons.
     words: Vec<String>,
+    /// What was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    digests: Vec<Digest>,
     who: Vec<Who>,
 }
 
@@ -32,14 +35,24 @@ struct Who {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    files: Vec<Row5>,
+    files: Vec<FileRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     others: Vec<(u64, Other)>,
 }
 
 /// Milliseconds after the row's time, name, end (0 complete, 1 own and complete, 2 unconfirmed, 3 missing,
-/// 4 hidden, 5 and more: broken, for the reason that many words on), bytes, milliseconds, times.
-type Row5 = (u64, usize, usize, u64, u64, u32);
+/// 4 hidden, 5 and more: broken, for the reason that many words on), bytes, milliseconds, times, which of the
+/// row's digests.
+#[derive(Serialize, Deserialize)]
+struct FileRow(
+    u64,
+    usize,
+    usize,
+    u64,
+    u64,
+    u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<usize>,
+);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -64,10 +77,11 @@ enum Dhcp {
     Foreign(Ipv4Addr),
 }
 
-/// The words of a row while it is written.
+/// The words and digests of a row while it is written.
 #[derive(Default)]
 struct Words {
     known: HashMap<String, usize>,
+    digests: HashMap<Digest, usize>,
     /// A name while it is looked up.
     name: String,
 }
@@ -91,11 +105,17 @@ impl Words {
         index
     }
 
-    fn list(self) -> Vec<String> {
-        let mut all: Vec<(usize, String)> = self.known.into_iter().map(|(w, i)| (i, w)).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, word)| word).collect()
+    fn digest(&mut self, digest: Digest) -> usize {
+        let next = self.digests.len();
+        *self.digests.entry(digest).or_insert(next)
     }
+}
+
+/// In the order of their indices.
+fn list<T>(known: HashMap<T, usize>) -> Vec<T> {
+    let mut all: Vec<(usize, T)> = known.into_iter().map(|(value, index)| (index, value)).collect();
+    all.sort_unstable_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, value)| value).collect()
 }
 
 /// The row of these facts, with the time of its first; those that tell the same stand in it once, with
@@ -113,7 +133,8 @@ pub fn encode(facts: &[Fact]) -> (Time, Vec<u8>) {
         add(&mut who[place], fact, first, &mut words);
     }
     who.sort_unstable_by_key(|who| (who.mac, who.at));
-    let row = Row { at: first.0, words: words.list(), who };
+    let Words { known, digests, .. } = words;
+    let row = Row { at: first.0, words: list(known), digests: list(digests), who };
     (first, serde_json::to_vec(&row).unwrap_or_default())
 }
 
@@ -129,11 +150,14 @@ fn add(who: &mut Who, fact: &Fact, first: Time, words: &mut Words) {
                 End::Hidden => 4,
                 End::Broken(why) => 5 + words.index(cut(why)),
             };
-            let soon = |row: &Row5| at.saturating_sub(row.0) < SOON;
-            let same = |row: &&mut Row5| row.1 == name && row.2 == end && soon(row);
+            let digest = file.digest.map(|digest| words.digest(digest));
+            let soon = |row: &FileRow| at.saturating_sub(row.0) < SOON;
+            let same =
+                |row: &&mut FileRow| (row.1, row.2, row.6) == (name, end, digest) && soon(row);
+            let new = FileRow(at, name, end, file.bytes, file.millis, file.times, digest);
             return match who.files.iter_mut().rev().take(4).find(same) {
                 Some(row) => row.5 = row.5.saturating_add(file.times),
-                None => who.files.push((at, name, end, file.bytes, file.millis, file.times)),
+                None => who.files.push(new),
             };
         }
         What::Registered(peer) => Other::Registered(words.index(cut(peer))),
@@ -171,7 +195,7 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<Fact>> {
                 what,
             });
         };
-        for (at, name, end, bytes, millis, times) in &who.files {
+        for FileRow(at, name, end, bytes, millis, times, digest) in &who.files {
             let name = special(&word(*name)?, who.mac);
             let (own, end) = match end {
                 0 | 1 => (*end == 1, End::Complete),
@@ -181,7 +205,8 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<Fact>> {
                 broken => (false, End::Broken(word(broken - 5)?)),
             };
             let (bytes, millis, times) = (*bytes, *millis, *times);
-            put(*at, What::File(Fetched { name, end, bytes, millis, times, own }));
+            let digest = digest.and_then(|index| row.digests.get(index).copied());
+            put(*at, What::File(Fetched { name, end, bytes, millis, times, own, digest }));
         }
         for (at, other) in &who.others {
             let what = match other {

@@ -64,8 +64,9 @@ fn what(word: &str, rest: &str) -> Option<What> {
     })
 }
 
-/// `missing`, `hidden`, `broken WHY`, or bytes and perhaps milliseconds.
+/// `missing`, `hidden`, `broken WHY`, or bytes and perhaps milliseconds and the digest.
 fn file(name: &str, end: &str, own: bool) -> Fetched {
+    let digest = end.split(' ').nth(2).and_then(|word| word.to_owned().try_into().ok());
     let mut words = end.split(' ').map(|word| word.parse::<u64>().ok());
     let (bytes, millis) = (words.next().flatten(), words.next().flatten().unwrap_or_default());
     let end = match (end, bytes) {
@@ -75,5 +76,6 @@ fn file(name: &str, end: &str, own: bool) -> Fetched {
         (_, Some(_)) => End::Complete,
         (why, None) => End::Broken(short(why)),
     };
-    Fetched { name: short(name), end, bytes: bytes.unwrap_or_default(), millis, times: 1, own }
+    let bytes = bytes.unwrap_or_default();
+    Fetched { name: short(name), end, bytes, millis, times: 1, own, digest }
 }

@@ -3,7 +3,7 @@
 
 mod words;
 
-pub use words::notify;
+pub use words::{dhcp, notify};
 
 use std::collections::HashSet;
 use std::time::Duration;

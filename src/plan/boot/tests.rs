@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::fact::What;
 use super::story::{Kind, Narrator, Scene};
 use super::track::Turn;
 use super::tracker::{Addresses, Tracker};
@@ -172,6 +173,29 @@ fn rows_keep_every_fact() {
 }
 
 #[test]
+fn a_row_has_each_digest_once_and_rows_of_before_have_none() {
+    let (all, own) = ("0a".repeat(16), "b1".repeat(16));
+    let facts = script::facts(&format!(
+        "9:0:1 0018b9fffffe 10.0.0.1 get SIPDefault.cnf 171 0 {all}\n\
+         9:0:2 0018b9fffffe 10.0.0.1 own SIP0018B9FFFFFE.cnf 2842 0 {own}\n\
+         9:0:3 0018b9ffffff 10.0.0.2 get SIPDefault.cnf 171 0 {all}\n\
+         9:0:4 0018b9ffffff 10.0.0.2 get OS79XX.TXT missing\n"
+    ));
+    let (_, row) = record::encode(&facts);
+    assert_eq!(record::decode(&row).unwrap(), facts);
+    assert!(
+        facts[..3].iter().all(|fact| matches!(&fact.what, What::File(f) if f.digest.is_some()))
+    );
+    let text = String::from_utf8(row).unwrap();
+    assert_eq!(text.matches(&all).count(), 1, "{text}");
+    let before = r#"{"at":5,"words":["x"],"who":[{"mac":null,"files":[[1,0,0,12,0,1]]}]}"#;
+    let facts = record::decode(before.as_bytes()).unwrap();
+    assert!(
+        matches!(&facts[0].what, What::File(file) if file.bytes == 12 && file.digest.is_none())
+    );
+}
+
+#[test]
 fn a_row_has_names_without_the_mac_as_it_is_written_in_them() {
     let check = |name: &str, word: &str| {
         let line = format!("9:0:0 0018b9fffffe 10.0.0.1 get {name} 12");
@@ -214,13 +238,16 @@ fn the_boot_of_a_thousand_phones_is_a_small_row_and_repeats_are_summed() {
         let names =
             ["SEP{}.cnf.xml", "SIP{}.cnf", "SIPDefault.cnf", "RINGLIST.DAT", "dialplan.xml"];
         for name in names.map(|name| name.replace("{}", &mac.upper())) {
-            let line =
-                format!("9:0:{}.{number:03} {mac} 10.0.{a}.{b} get {name} 4711 12", number % 60);
+            let given = if name.starts_with("SIP0") { number } else { 1000 };
+            let line = format!(
+                "9:0:{}.{number:03} {mac} 10.0.{a}.{b} get {name} 4711 12 {given:032x}",
+                number % 60
+            );
             facts.extend(script::facts(&line));
         }
     }
     let (_, row) = record::encode(&facts);
-    assert!(row.len() < 200 * 1000, "{}", row.len());
+    assert!(row.len() < 250 * 1000, "{}", row.len());
     let looping = "9:0:0 0018b9ffffff 10.0.0.1 get CTLSEP0018B9FFFFFF.tlv missing\n\
                    9:0:0 0018b9ffffff 10.0.0.1 get SEP0018B9FFFFFF.cnf.xml 12\n"
         .repeat(1000);

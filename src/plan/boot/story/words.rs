@@ -11,7 +11,7 @@ use crate::plan::observed::{Notified, refusal};
 /// The line of one fact.
 pub(super) fn step(fact: &Fact, mac: Option<Mac>) -> Line {
     let (text, file) = match &fact.what {
-        What::Dhcp(said, about) => (dhcp(said, *about), None),
+        What::Dhcp(said, about) => (format!("DHCP: {}", dhcp(said, *about)), None),
         What::File(file) => (fetch(file), Some(file.clone())),
         What::Registered(peer) => (format!("registers as {peer}"), None),
         What::Notified(result) => (notify(result), None),
@@ -23,21 +23,22 @@ pub(super) fn step(fact: &Fact, mac: Option<Mac>) -> Line {
     Line { at: fact.at, mac, kind: Kind::Step, text, cure: None, file }
 }
 
-fn dhcp(said: &Said, about: Option<Ipv4Addr>) -> String {
+/// What a DHCP message told, about an address.
+pub fn dhcp(said: &Said, about: Option<Ipv4Addr>) -> String {
     let it = about.map_or_else(|| "an address".to_owned(), |address| address.to_string());
     match said {
-        Said::Discover => "DHCP: looks for a server".into(),
-        Said::Request => format!("DHCP: asks for {it}"),
-        Said::Decline => format!("DHCP: declines {it}: in use"),
-        Said::Release => format!("DHCP: gives {it} back"),
-        Said::Inform => format!("DHCP: has {it}, asks for options"),
-        Said::Offer => format!("DHCP: is offered {it}"),
-        Said::Ack => format!("DHCP: is given {it}"),
-        Said::Nak(why) => format!("DHCP: is refused {it}: {why}"),
-        Said::Silent(why) => format!("DHCP: is not answered: {why}"),
-        Said::Foreign { server, wrong: None } => format!("DHCP: is given {it} by {server}"),
+        Said::Discover => "looks for a server".into(),
+        Said::Request => format!("asks for {it}"),
+        Said::Decline => format!("declines {it}: in use"),
+        Said::Release => format!("gives {it} back"),
+        Said::Inform => format!("has {it}, asks for options"),
+        Said::Offer => format!("is offered {it}"),
+        Said::Ack => format!("is given {it}"),
+        Said::Nak(why) => format!("is refused {it}: {why}"),
+        Said::Silent(why) => format!("is not answered: {why}"),
+        Said::Foreign { server, wrong: None } => format!("is given {it} by {server}"),
         Said::Foreign { server, wrong: Some(wrong) } => {
-            format!("DHCP: is given {it} by {server}: {wrong}")
+            format!("is given {it} by {server}: {wrong}")
         }
     }
 }
