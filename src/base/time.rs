@@ -17,6 +17,11 @@ impl Time {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The clock was set back to `now`: nothing that happened lies after it.
+    pub fn set_back(&mut self, now: Time) {
+        *self = (*self).min(now);
+    }
+
     /// `self` and a bit later.
     pub fn after(self, span: Duration) -> Time {
         Time(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))

@@ -184,6 +184,8 @@ impl Core {
             strangers: Strangers::default(),
             moving: BTreeMap::new(),
         };
+        // The clock may have been ahead when the state was written.
+        core.set_back(now);
         core.learn();
         core.guard();
         core.publish(offer);

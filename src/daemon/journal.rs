@@ -63,8 +63,7 @@ pub enum Table {
     Intents,
     /// Text key → observed facts, as JSON.
     Observed,
-    /// Time and number (8 and 4 bytes, big-endian: in order) → what happened then, as a row of
-    /// `plan::boot::record`.
+    /// Time (8 bytes, big-endian: in order) → what happened then, as a row of `plan::boot::record`.
     Events,
     /// IPv4 address (4 bytes) → its DHCP lease, as `wire::dhcp` stores it.
     Leases,

@@ -185,16 +185,23 @@ impl Core {
         warn!(before = %last, now = %now, "the clock jumped");
         self.started = now;
         if back {
-            self.observed.set_back(now);
-            self.pace = Pace::default();
-            let Self { scanned, settled, released, relisted, saved, .. } = self;
-            for at in [scanned, settled, released, relisted, saved] {
-                *at = (*at).min(now);
-            }
+            self.set_back(now);
         }
         self.rollouts.open().into_iter().for_each(|rollout| rollout.wait_anew(now));
         self.stirred.extend(self.offer.phones.keys());
         self.changed = true;
+    }
+
+    /// Nothing lies in the future.
+    pub(super) fn set_back(&mut self, now: Time) {
+        self.observed.set_back(now);
+        self.intents.set_back(now);
+        self.rollouts.set_back(now);
+        self.pace = Pace::default();
+        let Self { scanned, settled, released, relisted, saved, .. } = self;
+        for at in [scanned, settled, released, relisted, saved] {
+            at.set_back(now);
+        }
     }
 
     /// Whether nothing that phones do can be proved: without a session there are no registrations, and

@@ -69,7 +69,6 @@ pub(super) struct Ledger {
     /// The rows on disk, oldest first, with their sizes.
     rows: VecDeque<(Vec<u8>, u64)>,
     bytes: u64,
-    number: u32,
     followers: Vec<mpsc::Sender<Feed>>,
     /// Peers whose next REGISTER is worth a line.
     awaited: HashSet<String>,
@@ -97,7 +96,6 @@ impl Ledger {
             recent: VecDeque::new(),
             bytes: rows.iter().map(|(_, size)| size).sum(),
             rows,
-            number: 0,
             followers: Vec::new(),
             awaited: HashSet::new(),
         }
@@ -251,8 +249,7 @@ impl Ledger {
             return;
         }
         let (_, row) = record::encode(&facts);
-        self.number = self.number.wrapping_add(1);
-        let key = key(now, self.number);
+        let key = self.next_key(now);
         let size = size(&key, &row);
         self.rows.push_back((key.clone(), size));
         self.bytes += size;
@@ -269,11 +266,18 @@ impl Ledger {
         }
     }
 
+    /// Rows stay in the order in which they are written, also when the clock is set back.
+    fn next_key(&self, now: Time) -> Vec<u8> {
+        let time = |key: &[u8]| key.first_chunk().map(|at| u64::from_be_bytes(*at));
+        let last = self.rows.back().and_then(|(key, _)| time(key));
+        key(last.map_or(now, |last| now.max(Time(last.saturating_add(1)))))
+    }
+
     /// The rows that are too old or too many.
     fn surplus(&mut self, bounds: Bounds, now: Time) -> Vec<Vec<u8>> {
         let oldest =
             Time(now.0.saturating_sub(u64::try_from(bounds.age.as_millis()).unwrap_or(u64::MAX)));
-        let oldest = key(oldest, 0);
+        let oldest = key(oldest);
         let mut gone = Vec::new();
         while let Some((key, size)) = self.rows.front() {
             if self.bytes <= bounds.bytes && *key >= oldest {
@@ -341,8 +345,8 @@ fn what(transfer: Transfer, hidden: bool) -> What {
 }
 
 /// The key of a row written at a time.
-pub(super) fn key(at: Time, number: u32) -> Vec<u8> {
-    [&at.0.to_be_bytes()[..], &number.to_be_bytes()].concat()
+pub(super) fn key(at: Time) -> Vec<u8> {
+    at.0.to_be_bytes().to_vec()
 }
 
 fn size(key: &[u8], row: &[u8]) -> u64 {

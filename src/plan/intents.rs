@@ -43,6 +43,12 @@ pub enum HoldWhy {
 }
 
 impl Intents {
+    /// The clock was set back: nothing lies in the future.
+    pub fn set_back(&mut self, now: Time) {
+        let holds = self.held.values_mut().map(|hold| &mut hold.at);
+        self.pushes.values_mut().chain(holds).for_each(|at| at.set_back(now));
+    }
+
     /// Why a phone is kept from `part`, if it is.
     pub fn holds(&self, part: &PhonePart) -> Option<&Hold> {
         self.held.get(&part.mac).filter(|hold| Some(hold.token) == part.token())

@@ -88,6 +88,12 @@ pub struct GivenFile {
 }
 
 impl Climb {
+    /// The clock was set back: nothing lies in the future.
+    pub fn set_back(&mut self, now: Time) {
+        let tries = self.tries.values_mut().map(|tries| &mut tries.at);
+        tries.chain([&mut self.since]).for_each(|at| at.set_back(now));
+    }
+
     /// A name was asked for that only one program asks for.
     pub fn sign(&mut self, ladder: &Ladder, program: Program, now: Time) {
         let runs = match (program, self.runs) {

@@ -371,7 +371,7 @@ impl Observed {
 
     /// The clock was set back: nothing can have happened later than now.
     pub fn set_back(&mut self, now: Time) {
-        let clamp = |at: &mut Time| *at = (*at).min(now);
+        let clamp = |at: &mut Time| at.set_back(now);
         for seen in self.phones.values_mut() {
             seen.last.iter_mut().chain(&mut seen.found).for_each(clamp);
             let fetches = seen.fetched.iter_mut().chain(&mut seen.doubtful);
@@ -379,7 +379,12 @@ impl Observed {
             let stamps = seen.running.iter_mut().chain(&mut seen.sync);
             stamps.for_each(|stamp| clamp(&mut stamp.at));
             seen.told.iter_mut().for_each(|told| clamp(&mut told.at));
+            seen.climb.iter_mut().for_each(|climb| climb.set_back(now));
         }
+        self.unknown
+            .values_mut()
+            .flat_map(|asker| [&mut asker.first, &mut asker.at])
+            .for_each(clamp);
         for seen in self.peers.values_mut() {
             clamp(&mut seen.heard);
             seen.registered.iter_mut().chain(&mut seen.freed).for_each(clamp);

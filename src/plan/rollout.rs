@@ -82,6 +82,15 @@ impl Rollouts {
         self.current.as_mut().filter(|rollout| rollout.is_open())
     }
 
+    /// The clock was set back: nothing lies in the future.
+    pub fn set_back(&mut self, now: Time) {
+        for rollout in self.current.iter_mut().chain(&mut self.past) {
+            let Rollout { began, ended, flying, carried, .. } = rollout;
+            let waited = flying.values_mut().chain(carried.values_mut());
+            waited.chain([began]).chain(ended).for_each(|at| at.set_back(now));
+        }
+    }
+
     /// What a phone waits for that has not been given its change.
     pub fn in_words(&self) -> String {
         let Some(Rollout { id, phase, wave, .. }) = self.current.as_ref().filter(|r| r.is_open())
@@ -193,8 +202,7 @@ impl Rollout {
         self.flying.keys().copied()
     }
 
-    /// The clock was set back, or the phones have been waited for without anybody looking: their time
-    /// begins anew.
+    /// The phones have been waited for without anybody looking: their time begins anew.
     pub fn wait_anew(&mut self, now: Time) {
         self.flying.values_mut().chain(self.carried.values_mut()).for_each(|since| *since = now);
     }

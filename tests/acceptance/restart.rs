@@ -4,6 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use handset::control::State;
+use handset::daemon::journal::{self, Batch, Table};
+use serde_json::Value;
 
 use crate::site::{SOON, Site, exported, mac, phones, quiet};
 
@@ -126,4 +128,60 @@ async fn lost_state_asks_and_never_storms() {
     quiet(1.0).await;
     assert!(desks.iter().all(|d| d.state().boots == 1));
     assert!(site.own_file(1).is_some(), "{}", mac(1));
+}
+
+/// The state as it would be had the clock been ahead by `millis` when it was written.
+fn written_ahead(site: &Site, millis: u64) {
+    fn shift(value: &mut Value, millis: u64) {
+        match value {
+            Value::Number(number) => {
+                if let Some(at) = number.as_u64().filter(|at| *at > 1_600_000_000_000) {
+                    *value = (at + millis).into();
+                }
+            }
+            Value::Array(all) => all.iter_mut().for_each(|value| shift(value, millis)),
+            Value::Object(all) => all.values_mut().for_each(|value| shift(value, millis)),
+            _ => {}
+        }
+    }
+    let (state, _) = journal::open(&site.path("state")).unwrap();
+    let mut batch = Batch::new();
+    for table in [Table::Observed, Table::Intents] {
+        for (key, row) in state.scan(table).unwrap() {
+            let mut value: Value = serde_json::from_slice(&row).unwrap();
+            shift(&mut value, millis);
+            batch.put(table, key, value.to_string());
+        }
+    }
+    for (key, row) in state.scan(Table::Events).unwrap() {
+        let at = u64::from_be_bytes(key[..].try_into().unwrap());
+        batch.remove(Table::Events, &key);
+        batch.put(Table::Events, (at + millis).to_be_bytes(), row);
+    }
+    state.commit(&batch).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_before_a_restart_hides_nothing_that_happens_after_it() {
+    let mut site = Site::start(&phones(2)).await;
+    let _desks = [site.boot(1).await, site.boot(2).await];
+    site.edit(&name(0), &name(1));
+    site.until("it has a roll-out behind it", SOON, |site| {
+        site.phone(1).running.is_some() && site.phone(1).running == site.phone(1).wanted
+    })
+    .await;
+    site.stop().await;
+    written_ahead(&site, 86_400_000);
+    site.run_with("info").await;
+    let before = site.phone(1).wanted;
+    site.edit(&name(1), &name(2));
+    site.until("the change is there", SOON, |site| site.phone(1).wanted != before).await;
+    site.until_current(1).await;
+    site.until("what it fetched last is told", SOON, |site| {
+        let json = site.handset_ok(&["status", "101", "--json"]);
+        let status: Value = serde_json::from_str(&json).unwrap();
+        let files = status[0]["seen"]["files"].as_array().unwrap().clone();
+        files.iter().any(|file| file["digest"] == status[0]["wanted"])
+    })
+    .await;
 }

@@ -90,7 +90,7 @@ fn replay(start: Start, answers: &mpsc::Sender<Answer>) -> Option<Teller> {
     let Start { history, stages, served, only, since, hears, .. } = start;
     let lag = u64::try_from(LAG.as_millis()).unwrap_or_default();
     // A boot that was under way then is told with what it began with.
-    let from = since.map_or_else(Vec::new, |since| key(Time(since.0.saturating_sub(lag)), 0));
+    let from = since.map_or_else(Vec::new, |since| key(Time(since.0.saturating_sub(lag))));
     let meant = only.clone();
     let mut teller = Teller { narrator: Narrator::default(), stages, served, only, hears };
     let mut past = Past { since, lines: Vec::new(), boots: BTreeMap::new() };

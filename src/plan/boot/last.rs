@@ -8,7 +8,7 @@ use crate::base::Time;
 /// So many names are remembered: no phone asks for more.
 const FILES_MAX: usize = 64;
 
-/// The last of what happened to one phone, in any order of its facts.
+/// The last of what happened to one phone.
 #[derive(Clone, Debug, Default)]
 pub struct Last {
     /// The last DHCP message.
@@ -18,20 +18,13 @@ pub struct Last {
 }
 
 impl Last {
-    /// Something happened to it.
+    /// Something more happened to it. (By its time it may have been before: clocks are set back.)
     pub fn take(&mut self, fact: &Fact) {
         match &fact.what {
-            What::Dhcp(..) => {
-                if self.dhcp.as_ref().is_none_or(|last| last.at <= fact.at) {
-                    self.dhcp = Some(fact.clone());
-                }
-            }
+            What::Dhcp(..) => self.dhcp = Some(fact.clone()),
             What::File(file) => {
-                let last = self.files.get(&file.name);
-                if last.is_none_or(|(at, _)| *at <= fact.at) {
-                    self.files.insert(file.name.clone(), (fact.at, file.clone()));
-                    self.bound();
-                }
+                self.files.insert(file.name.clone(), (fact.at, file.clone()));
+                self.bound();
             }
             What::Registered(_) | What::Notified(_) => {}
         }
@@ -65,8 +58,8 @@ mod tests {
             "9:0:0 0018b9ffffff 10.0.0.1 request 10.0.0.1\n\
                          9:0:1 0018b9ffffff 10.0.0.1 ack 10.0.0.1\n\
                          9:0:2 0018b9ffffff 10.0.0.1 get OS79XX.TXT missing\n\
-                         9:0:9 0018b9ffffff 10.0.0.1 own SIP0018B9FFFFFF.cnf 2842\n\
-                         9:0:3 0018b9ffffff 10.0.0.1 own SIP0018B9FFFFFF.cnf unconfirmed\n\
+                         9:0:9 0018b9ffffff 10.0.0.1 own SIP0018B9FFFFFF.cnf unconfirmed\n\
+                         9:0:3 0018b9ffffff 10.0.0.1 own SIP0018B9FFFFFF.cnf 2842\n\
                          9:0:8 0018b9ffffff 10.0.0.1 get OS79XX.TXT 12\n",
         );
         let time = |seconds: u64| Time((9 * 3600 + seconds) * 1000);
@@ -77,7 +70,7 @@ mod tests {
             files,
             [
                 ("OS79XX.TXT", time(8), &End::Complete),
-                ("SIP0018B9FFFFFF.cnf", time(9), &End::Complete)
+                ("SIP0018B9FFFFFF.cnf", time(3), &End::Complete)
             ]
         );
     }
