@@ -9,7 +9,7 @@ use super::core::{Core, Session};
 use super::event::{AmiNews, Event, Outcome, OwnNotify, Transfer};
 use crate::base::{Mac, Time};
 use crate::plan::boot::Exchange;
-use crate::plan::observed::{Got, Notified, Observed, refusal};
+use crate::plan::observed::{Got, Notified, refusal};
 use crate::plan::reconcile::Via;
 
 impl Core {
@@ -146,13 +146,7 @@ impl Core {
         self.agent(mac, now);
         let Self { askers, observed, offer, .. } = self;
         let shared = |address: IpAddr| askers.shared(address);
-        let contact = |seen: &Observed| seen.phones.get(&mac).and_then(|seen| seen.contact);
-        let before = contact(observed);
-        let proved = observed.prove(mac, offer, &shared, now);
-        if before != contact(observed) {
-            self.dirty.insert(mac);
-        }
-        if let Some(running) = proved {
+        if let Some(running) = observed.prove(mac, offer, &shared, now) {
             self.dirty.insert(mac);
             self.stirred.insert(mac);
             self.ran.remove(&mac);

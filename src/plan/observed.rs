@@ -1,6 +1,6 @@
 //! Facts with a time about phones and peers, never wishes: a fold over events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub struct Seen {
     pub doubtful: Option<Fetch>,
     /// Where it registered from when something was last proved.
     pub address: Option<IpAddr>,
-    /// The contact of a line of it, when it last had one where it fetched its own file.
+    /// The contact of a line of it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<SocketAddr>,
     /// The peers that it still runs, where it shall run others: nobody else is at theirs.
@@ -335,7 +335,8 @@ impl Observed {
 
     /// The full list of peers: who is not in it is gone.
     pub fn listed(&mut self, all: Vec<PeerFacts>, now: Time) {
-        let names: BTreeSet<String> = all.iter().map(|f| f.peer.clone()).collect();
+        let names: std::collections::BTreeSet<String> =
+            all.iter().map(|f| f.peer.clone()).collect();
         self.peers.retain(|name, _| names.contains(name));
         all.into_iter().for_each(|facts| self.told_about(facts, now));
     }
@@ -354,7 +355,7 @@ impl Observed {
 
     /// The states of all devices that are followed: of others nothing is known.
     pub fn devices(&mut self, all: Vec<(String, DeviceState)>, now: Time) {
-        let known: BTreeMap<String, DeviceState> = all.into_iter().collect();
+        let known: std::collections::BTreeMap<String, DeviceState> = all.into_iter().collect();
         for (name, seen) in &mut self.peers {
             if !known.contains_key(name) {
                 seen.device = None;
@@ -461,10 +462,6 @@ impl Observed {
         let newer = |fetch: &Fetch| seen.fetched.is_none_or(|f| f.at < fetch.at);
         if seen.doubtful.is_some_and(|fetch| fits(&fetch) && newer(&fetch)) {
             seen.fetched = seen.doubtful.take();
-        }
-        // That is where it is, whether or not a REGISTER was seen that proves what it runs.
-        if seen.left.is_empty() && seen.fetched.is_some_and(|fetch| fits(&fetch)) {
-            seen.contact = contact;
         }
         let since = |at: Time| {
             let registered = |peer| self.peers.get(peer).and_then(|p: &PeerSeen| p.registered);

@@ -192,29 +192,6 @@ fn a_phone_that_was_taken_back_and_is_nowhere_registered_is_told_where_it_was() 
 }
 
 #[test]
-fn a_phone_that_moved_while_nobody_listened_is_told_where_asterisk_had_it_last() {
-    let mut desk = Desk::running(1);
-    let token = desk.offer.phones[&mac(1)].variants[0].token;
-    let to: std::net::SocketAddr = ([127, 0, 7, 7], 5060).into();
-    let at = |desk: &mut Desk, address| {
-        for line in [1, 2] {
-            let facts = PeerFacts { peer: peer(1, line), address, ..PeerFacts::default() };
-            desk.observed.told_about(facts, desk.now);
-        }
-        desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now)
-    };
-    desk.observed.unlisted();
-    let got = Got { role: Role::Own, name: "SIP.cnf", digest: token };
-    desk.wait(MINUTE);
-    desk.observed.fetched(mac(1), got, to.ip(), desk.now);
-    desk.wait(SECOND * 20);
-    assert_eq!(at(&mut desk, Some(to)), None, "it may have registered before that fetch");
-    desk.edit(1, "old", "changed", true);
-    at(&mut desk, None);
-    assert_eq!(desk.wait(MINUTE).via(&Notified::Silent), [Via::Direct { to, user: peer(1, 1) }]);
-}
-
-#[test]
 fn a_phone_that_lost_its_registration_to_a_new_password_is_told_where_it_was() {
     let mut desk = Desk::running(1);
     desk.edit(1, "old", "changed", true);
