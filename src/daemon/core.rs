@@ -142,11 +142,7 @@ impl Core {
             site,
             offer: Arc::default(),
             look: None,
-            observed: Observed {
-                phones: restored.phones,
-                unknown: restored.unknown,
-                ..Observed::default()
-            },
+            observed: Observed::restored(restored.phones, restored.unknown),
             intents: restored.intents,
             loaded,
             session: Session { up: false, text: "not connected yet".into() },

@@ -146,7 +146,11 @@ impl Core {
         self.agent(mac, now);
         let Self { askers, observed, offer, .. } = self;
         let shared = |address: IpAddr| askers.shared(address);
-        if let Some(running) = observed.prove(mac, offer, &shared, now) {
+        let running = observed.prove(mac, offer, &shared, now);
+        if observed.settle(mac, offer) {
+            self.dirty.insert(mac);
+        }
+        if let Some(running) = running {
             self.dirty.insert(mac);
             self.stirred.insert(mac);
             self.ran.remove(&mac);

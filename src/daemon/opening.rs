@@ -9,7 +9,8 @@ use super::askers::Whereabouts;
 use super::core::Core;
 use crate::base::Mac;
 use crate::control::{Alert, Answer, ErrorKind, Open, Opening, PhoneStatus};
-use crate::plan::observed::{Seen, names};
+use crate::plan::observed::Seen;
+use crate::plan::place::names;
 
 /// Nothing is opened for longer: what is to stay open belongs into `trusted_nets`.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);

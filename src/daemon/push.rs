@@ -11,7 +11,8 @@ use super::event::Order;
 use crate::base::{Mac, Tech, Time};
 use crate::plan::generation::PhonePart;
 use crate::plan::intents::HoldWhy;
-use crate::plan::observed::{Notified, Reach, Seen};
+use crate::plan::observed::{Notified, Seen};
+use crate::plan::place::Reach;
 use crate::plan::reconcile::{Action, Pace, fulfilled, reconcile};
 use crate::plan::standing::{Proof, Rules, Standing, State, standing};
 
@@ -170,6 +171,7 @@ impl Core {
         let Some(seen) = self.observed.phones.get_mut(&old.mac).filter(|_| moves) else { return };
         if seen.left.is_empty() && seen.running.is_some() {
             seen.left = old.peers().map(str::to_owned).collect();
+            seen.before.clone_from(&seen.left);
             self.dirty.insert(old.mac);
         }
         self.moved(old.mac, self.looked);

@@ -1,60 +1,19 @@
 //! Facts with a time about phones and peers, never wishes: a fold over events.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::generation::PhonePart;
 use super::ladder::Climb;
+pub use super::notified::{Notified, refusal};
 use super::offer::Offer;
+use super::place::Places;
 use crate::base::{Digest, Mac, Time};
 use crate::family::Role;
 pub use crate::wire::ami::device::DeviceState;
 pub use crate::wire::ami::peer::{PeerFacts, Visible};
-
-/// What came of a NOTIFY.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Notified {
-    /// Ordered, not answered yet.
-    Ordered,
-    /// Handed to Asterisk's stack: no proof of anything.
-    Sent,
-    /// Not sent: one of the phone's peers has a channel.
-    InCall,
-    /// Not sent: `Could not create address` (unregistered, UNREACHABLE or LAGGED).
-    NoAddress,
-    /// Not sent: no session, no permission, or another answer, with the text.
-    Failed(String),
-    /// Our own NOTIFY: the phone's final answer. 200 to 299: it took it.
-    Answered(u16),
-    /// Our own NOTIFY: no final answer in time.
-    Silent,
-}
-
-impl Notified {
-    /// Whether the phone was told, as far as is known: handed to Asterisk, or the phone said yes.
-    pub fn is_sent(&self) -> bool {
-        matches!(self, Notified::Sent | Notified::Answered(200..=299))
-    }
-}
-
-/// What a phone means by the final answer with which it refuses a NOTIFY.
-pub fn refusal(code: u16) -> String {
-    let why = match code {
-        401 | 407 => "it wants a password for it",
-        403 => "it takes none from this address",
-        404 => "it has no line of that name",
-        400 | 481 => "it wants a subscription, or the request displeased it",
-        489 => "it does not know the event",
-        405 | 501 => "it knows no NOTIFY",
-        408 | 480 | 486 => "it cannot now",
-        _ => "it does not say why",
-    };
-    format!("{code}, {why}")
-}
 
 /// Everything that is known.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -65,6 +24,7 @@ pub struct Observed {
     pub peers: BTreeMap<String, PeerSeen>,
     /// Who asks for files and has no tag, bounded.
     pub unknown: BTreeMap<Mac, Asker>,
+    pub(super) places: Places,
 }
 
 /// What is known about a phone.
@@ -80,16 +40,19 @@ pub struct Seen {
     pub doubtful: Option<Fetch>,
     /// Where it registered from when something was last proved.
     pub address: Option<IpAddr>,
-    /// The contact of a line of it then.
+    /// The contact of a line of it then, or since where it fetched its own file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<SocketAddr>,
     /// The peers that it still runs, where it shall run others: nobody else is at theirs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// The peers that it ran before it was given others: Asterisk may still have its contact there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
     /// What it is proved to run: the sync token.
     pub running: Option<Stamped>,
     /// The sync token that it was last given on asking (`syncinfo.xml`).
-    pub sync: Option<Stamped>,
+    pub sync: Option<Fetch>,
     /// When it was first given that one since it was given another, or booted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<Time>,
@@ -106,7 +69,7 @@ pub struct Seen {
     pub climb: Option<Box<Climb>>,
 }
 
-/// A fetch of a phone's own file.
+/// A fetch of a phone's own file, or of the token to compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fetch {
     /// The sync token in it.
@@ -114,7 +77,12 @@ pub struct Fetch {
     /// When it was asked for.
     pub at: Time,
     /// Who asked.
+    #[serde(default = "nowhere")]
     pub from: IpAddr,
+}
+
+fn nowhere() -> IpAddr {
+    Ipv4Addr::UNSPECIFIED.into()
 }
 
 /// A digest and when.
@@ -222,27 +190,6 @@ const COMPARED: Duration = Duration::from_secs(60);
 /// A registration that ends so much later than the last one seen was renewed in between.
 const RENEWED: Duration = Duration::from_secs(5);
 
-/// Where a phone can be told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach<'a> {
-    /// A peer of it has a contact.
-    Peer(&'a str),
-    /// None has; it was here, and ran a line of this name.
-    Last {
-        /// The contact that it had.
-        to: SocketAddr,
-        /// The line.
-        user: &'a str,
-    },
-}
-
-/// The peers that a phone runs, as far as is known.
-pub fn names<'a>(part: &'a PhonePart, seen: &'a Seen) -> impl Iterator<Item = &'a str> + Clone {
-    let left = seen.left.iter().map(String::as_str);
-    let lines = part.lines.iter().map(|line| line.peer.as_str());
-    left.chain(lines.filter(|_| seen.left.is_empty()))
-}
-
 impl Observed {
     /// A phone fetched a body to its end, having asked for it at `now` from `from`: it registers with
     /// what is in its own file only after that.
@@ -268,7 +215,7 @@ impl Observed {
             Role::Sync => {
                 let same = seen.sync.is_some_and(|sync| sync.token == got.digest);
                 seen.found = seen.found.filter(|_| same).or(Some(now));
-                seen.sync = Some(Stamped { token: got.digest, at: now });
+                seen.sync = Some(Fetch { token: got.digest, at: now, from });
             }
             Role::Live => {
                 seen.live.insert(got.name.to_owned(), got.digest);
@@ -374,10 +321,9 @@ impl Observed {
         let clamp = |at: &mut Time| at.set_back(now);
         for seen in self.phones.values_mut() {
             seen.last.iter_mut().chain(&mut seen.found).for_each(clamp);
-            let fetches = seen.fetched.iter_mut().chain(&mut seen.doubtful);
+            let fetches = seen.fetched.iter_mut().chain(&mut seen.doubtful).chain(&mut seen.sync);
             fetches.for_each(|fetch| clamp(&mut fetch.at));
-            let stamps = seen.running.iter_mut().chain(&mut seen.sync);
-            stamps.for_each(|stamp| clamp(&mut stamp.at));
+            seen.running.iter_mut().for_each(|running| clamp(&mut running.at));
             seen.told.iter_mut().for_each(|told| clamp(&mut told.at));
             seen.climb.iter_mut().for_each(|climb| climb.set_back(now));
         }
@@ -390,30 +336,6 @@ impl Observed {
             seen.registered.iter_mut().chain(&mut seen.freed).for_each(clamp);
             seen.device.iter_mut().for_each(|(_, since)| clamp(since));
         }
-    }
-
-    /// Where a phone can be told: at the peers that it runs; else where it was when something was last
-    /// proved.
-    pub fn reach<'a>(&self, part: &'a PhonePart, seen: &'a Seen) -> Option<Reach<'a>> {
-        let mut names = names(part, seen);
-        let here = names.clone().find(|peer| self.found(peer, seen).is_some()).map(Reach::Peer);
-        // One that booted with its new peers has no line of the old name.
-        let refused = |told: &Told| told.result == Notified::Answered(404) && told.unsent % 2 == 1;
-        let other = seen.told.as_ref().is_some_and(refused);
-        let last = || {
-            let to = seen.contact.filter(|to| to.port() != 0 && seen.running.is_some());
-            let user = if other { part.peers().next() } else { names.next() };
-            Some(Reach::Last { to: to?, user: user? })
-        };
-        here.or_else(last)
-    }
-
-    /// The contact of a phone at a peer that it runs. At one that it shall leave only where the phone was
-    /// proved to be: the one that shall have the peer may be there already.
-    pub fn found(&self, peer: &str, seen: &Seen) -> Option<SocketAddr> {
-        let own =
-            |at: &SocketAddr| seen.address.is_none_or(|known| known == at.ip().to_canonical());
-        self.contact(peer).filter(|at| seen.left.is_empty() || own(at))
     }
 
     /// Nothing is known about registrations any more: the session is down.
@@ -453,12 +375,17 @@ impl Observed {
         now: Time,
     ) -> Option<Digest> {
         let part = offer.phones.get(&mac)?;
-        let contact = part.peers().next().and_then(|peer| self.contact(peer));
-        let contacts: Option<Vec<IpAddr>> =
-            part.peers().map(|peer| self.contact(peer).map(|a| a.ip().to_canonical())).collect();
+        let contacts: Option<Vec<SocketAddr>> =
+            part.peers().map(|peer| self.contact(peer)).collect();
         let contacts = contacts?;
+        let its = self
+            .phones
+            .get(&mac)
+            .is_some_and(|seen| part.peers().all(|peer| self.its(peer, seen).is_some()));
         let seen = self.phones.get_mut(&mac)?;
-        let fits = |fetch: &Fetch| contacts.iter().any(|c| *c == fetch.from || shared(*c));
+        let at = |from: IpAddr| contacts.iter().find(|c| c.ip().to_canonical() == from);
+        let hidden = || contacts.iter().any(|c| shared(c.ip().to_canonical()));
+        let fits = |fetch: &Fetch| at(fetch.from).is_some() || hidden();
         let newer = |fetch: &Fetch| seen.fetched.is_none_or(|f| f.at < fetch.at);
         if seen.doubtful.is_some_and(|fetch| fits(&fetch) && newer(&fetch)) {
             seen.fetched = seen.doubtful.take();
@@ -473,24 +400,23 @@ impl Observed {
         if fetched.as_ref().is_some_and(leaves) {
             return None;
         }
-        let proved = match (fetched, seen.sync) {
-            (Some(fetched), _) => (fits(&fetched) && since(fetched.at)).then_some(fetched.token),
-            (None, Some(sync)) if seen.running.is_none_or(|r| r.at < sync.at) => {
-                let found = seen.found.unwrap_or(sync.at);
-                since(found.after(COMPARED)).then_some(sync.token)
+        let (proof, after) = match (fetched, seen.sync) {
+            (Some(fetched), _) => (fetched, fetched.at),
+            (None, Some(sync)) if its && seen.running.is_none_or(|r| r.at < sync.at) => {
+                (sync, seen.found.unwrap_or(sync.at).after(COMPARED))
             }
-            _ => None,
+            _ => return None,
         };
-        seen.running = Some(Stamped { token: proved?, at: now });
-        (seen.address, seen.contact) = (contacts.first().copied(), contact);
-        if part.is_run(proved?) {
+        if !fits(&proof) || !since(after) {
+            return None;
+        }
+        let contact = *at(proof.from).or(contacts.first())?;
+        seen.running = Some(Stamped { token: proof.token, at: now });
+        seen.address = Some(contact.ip().to_canonical());
+        if part.is_run(proof.token) {
             seen.left.clear();
         }
-        proved
-    }
-
-    /// Whether Asterisk has a contact for the peer.
-    pub fn contact(&self, peer: &str) -> Option<SocketAddr> {
-        self.peers.get(peer).and_then(|p| p.facts.address)
+        self.moved(mac, contact);
+        Some(proof.token)
     }
 }

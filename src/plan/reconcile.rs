@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::observed::{Observed, Reach, Seen, names};
+use super::observed::{Observed, Seen};
 use super::offer::Offer;
+use super::place::{Reach, names};
 use super::standing::{Standing, direct, stranded};
 use crate::base::{Digest, Mac, Time};
 use crate::model::site::{DirectMode, Pacing};

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::generation::PhonePart;
 use super::intents::Intents;
-use super::observed::{Notified, Observed, Reach, Seen, Told, names, refusal};
+use super::observed::{Notified, Observed, Seen, Told, refusal};
 use super::offer::Offer;
+use super::place::{Reach, names};
 use crate::base::{Digest, Time};
 use crate::family::{Artifact, Role};
 use crate::model::site::{DirectMode, Pacing, PushMode};

@@ -10,7 +10,7 @@ use super::generation::{Generation, LinePart, PhonePart};
 use super::intents::Intents;
 use super::observed::{Got, Notified, Observed, PeerFacts, Visible};
 use super::offer::{Offer, Parts, Passage, changes, offer};
-use super::reconcile::{Action, Pace, fulfilled, reconcile};
+use super::reconcile::{Action, Pace, Via, fulfilled, reconcile};
 use super::standing::{Proof, Rules, Standing, State, standing};
 use crate::base::{Body, Digest, FileName, Key, Mac, Time};
 use crate::family::{Artifact, Audience, Role, Step, Variant};
@@ -185,6 +185,17 @@ impl Desk {
             self.observed.ordered(mac, about, self.now);
             self.observed.notified(mac, result.clone());
             mac.bytes()[5]
+        });
+        told.collect()
+    }
+
+    /// What the reconciler orders now, with each result as if told at once.
+    fn via(&mut self, result: &Notified) -> Vec<Via> {
+        let actions = self.actions();
+        let told = actions.into_iter().map(|Action::Notify { mac, about, via, .. }| {
+            self.observed.ordered(mac, about, self.now);
+            self.observed.notified(mac, result.clone());
+            via
         });
         told.collect()
     }
@@ -566,4 +577,5 @@ fn only_parts_that_are_not_the_very_same_have_moved() {
     assert_eq!(changes(&Parts::new(), &new).len(), 2);
 }
 
+mod place;
 mod reach;

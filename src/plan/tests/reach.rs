@@ -2,22 +2,10 @@
 
 use super::*;
 use crate::plan::observed::{DeviceState, Seen};
-use crate::plan::reconcile::Via;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Desk {
-    /// What the reconciler orders now, with each result as if told at once.
-    fn via(&mut self, result: &Notified) -> Vec<Via> {
-        let actions = self.actions();
-        let told = actions.into_iter().map(|Action::Notify { mac, about, via, .. }| {
-            self.observed.ordered(mac, about, self.now);
-            self.observed.notified(mac, result.clone());
-            via
-        });
-        told.collect()
-    }
-
     /// One phone that shall run something new and that Asterisk has no address of, with its status.
     fn unreachable(status: &str) -> Self {
         let mut desk = Desk::running(1);
@@ -167,6 +155,9 @@ fn a_list_of_devices_replaces_what_was_known() {
 fn rows_of_before_and_of_now_are_read() {
     let old =
         r#"{"told":{"token":"00112233445566778899aabbccddeeff","sent":1,"at":5,"result":"sent"}}"#;
+    let looked = r#"{"sync":{"token":"00112233445566778899aabbccddeeff","at":5}}"#;
+    let seen: Seen = serde_json::from_str(looked).unwrap();
+    assert!(seen.sync.unwrap().from.is_unspecified());
     let seen: Seen = serde_json::from_str(old).unwrap();
     let mut told = seen.told.unwrap();
     assert_eq!(told.result, Notified::Sent);
@@ -203,40 +194,6 @@ fn a_phone_that_lost_its_registration_to_a_new_password_is_told_where_it_was() {
     assert!(stand.detail.contains("not where it was"), "{}", stand.detail);
     desk.pacing.direct = DirectMode::Never;
     assert_eq!(desk.wait(MINUTE * 60).via(&Notified::Silent), []);
-}
-
-#[test]
-fn a_phone_that_shall_run_other_peers_is_told_at_those_that_it_runs() {
-    let mut desk = Desk::running(2);
-    let swapped = |n: u8, other: u8| {
-        let mut new = (*part(n, "swapped", "s")).clone();
-        new.lines.iter_mut().for_each(|line| line.peer = peer(other, line.number));
-        Arc::new(new)
-    };
-    for n in [1, 2] {
-        let left = desk.offer.phones[&mac(n)].peers().map(str::to_owned).collect();
-        desk.observed.phones.get_mut(&mac(n)).unwrap().left = left;
-    }
-    let parts = [swapped(1, 2), swapped(2, 1)];
-    desk.offer = offer(&generation(&parts, "dial"), Some(&desk.offer), Passage::FREE);
-    let rules = desk.wait(MINUTE).actions();
-    let told =
-        rules.iter().map(|Action::Notify { mac, peer, lines, .. }| (*mac, &**peer, lines.len()));
-    assert_eq!(told.collect::<Vec<_>>(), [(mac(1), "101", 4)]);
-    // It boots with the account of the other one, and is found there.
-    desk.fetch(1).wait(SECOND);
-    for line in [1, 2] {
-        let address = Some(([127, 0, 1, 1], 5060).into());
-        desk.observed.registered(&peer(2, line), Some(mac(1)), desk.now);
-        let facts = PeerFacts { peer: peer(2, line), address, ..PeerFacts::default() };
-        desk.observed.told_about(facts, desk.now);
-    }
-    desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
-    assert_eq!(desk.state(1), State::Current);
-    assert!(desk.observed.phones[&mac(1)].left.is_empty());
-    // At the account that the other one leaves is now the first: it is told where it was itself.
-    let own = Via::Direct { to: ([127, 0, 1, 2], 5060).into(), user: peer(2, 1) };
-    assert_eq!(desk.wait(MINUTE).via(&Notified::Answered(200)), [own]);
 }
 
 #[test]
