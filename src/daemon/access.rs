@@ -240,6 +240,11 @@ impl Access {
         }
     }
 
+    /// The clock was set back: what is proved from now on outweighs what was contradicted before.
+    pub(super) fn set_back(&self, now: Time) {
+        lock(&self.contradicted).values_mut().for_each(|at| at.set_back(now));
+    }
+
     fn contradict(&self, phone: Mac) {
         let mut contradicted = lock(&self.contradicted);
         if contradicted.len() >= CONTRADICTED_MAX {

@@ -155,6 +155,7 @@ impl Source {
         let unsettled = (!settled).then(|| "the files are still being written".to_owned());
         let site_hold = self.settings(&mut reading);
         let fingerprint = reading.asterisk.fingerprint();
+        self.since.set_back(now);
         if fingerprint != self.fingerprint {
             (self.fingerprint, self.since) = (fingerprint.clone(), now);
         }

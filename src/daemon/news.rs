@@ -80,7 +80,8 @@ impl Core {
                 self.unlisted();
             }
             AmiNews::Started(seconds) => {
-                let at = Time(seconds.saturating_mul(1000));
+                // By a clock of Asterisk's own.
+                let at = Time(seconds.saturating_mul(1000)).min(now);
                 self.loaded.sign = self.loaded.sign.max(Some(at));
             }
             AmiNews::Peers(all) => {

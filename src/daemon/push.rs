@@ -199,11 +199,16 @@ impl Core {
         self.observed.set_back(now);
         self.intents.set_back(now);
         self.rollouts.set_back(now);
+        self.loaded.set_back(now);
+        self.strangers.set_back(now);
+        self.ledger.set_back(now);
+        self.access.set_back(now);
         self.pace = Pace::default();
-        let Self { scanned, settled, released, relisted, saved, .. } = self;
-        for at in [scanned, settled, released, relisted, saved] {
-            at.set_back(now);
-        }
+        let Self { scanned, settled, released, relisted, saved, moving, pardons, .. } = self;
+        let own = [scanned, settled, released, relisted, saved].into_iter();
+        let phones = moving.values_mut().chain(pardons.values_mut());
+        let look = self.look.iter_mut().map(|look| &mut look.at);
+        own.chain(phones).chain(look).for_each(|at| at.set_back(now));
     }
 
     /// Whether nothing that phones do can be proved: without a session there are no registrations, and

@@ -35,6 +35,12 @@ pub(super) struct Strangers {
     saved: Time,
 }
 
+impl Strangers {
+    pub(super) fn set_back(&mut self, now: Time) {
+        self.saved.set_back(now);
+    }
+}
+
 impl Core {
     /// The stages of the families in force.
     pub(super) fn learn(&mut self) {

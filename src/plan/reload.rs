@@ -24,6 +24,15 @@ pub struct Loaded {
     pub error: Option<String>,
 }
 
+impl Loaded {
+    /// The clock was set back: what was asked or seen later than now is asked and waited for anew. Set to
+    /// now, a reload from before the change would look like one behind it.
+    pub fn set_back(&mut self, now: Time) {
+        self.asked.take_if(|(_, at)| *at > now);
+        self.sign.take_if(|at| *at > now);
+    }
+}
+
 /// What the sources say.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {

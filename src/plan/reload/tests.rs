@@ -58,6 +58,18 @@ fn a_reload_that_shows_nothing_settles_and_a_refused_one_is_told() {
 }
 
 #[test]
+fn a_reload_from_before_the_clock_was_set_back_is_asked_for_again() {
+    let mut loaded = Loaded { sign: Some(Time(3_600_000)), ..Loaded::default() };
+    loaded.asked = Some(("new".into(), Time(3_500_000)));
+    let now = Time(20_000);
+    let next =
+        |loaded: &mut Loaded| next(ReloadMode::Ask, loaded, &wanted(true), true, || None, now);
+    assert_eq!(next(&mut loaded), Next::Look);
+    loaded.set_back(now);
+    assert_eq!(next(&mut loaded), Next::Ask);
+}
+
+#[test]
 fn nothing_unfit_is_loaded_and_waiting_only_watches() {
     let mut loaded = Loaded::default();
     assert_eq!(
