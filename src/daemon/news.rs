@@ -80,9 +80,9 @@ impl Core {
                 self.unlisted();
             }
             AmiNews::Started(seconds) => {
-                // By a clock of Asterisk's own.
-                let at = Time(seconds.saturating_mul(1000)).min(now);
-                self.loaded.sign = self.loaded.sign.max(Some(at));
+                // By a clock of Asterisk's own: where that is ahead, nobody can tell what was before the start.
+                let at = Some(Time(seconds.saturating_mul(1000))).filter(|at| *at <= now);
+                self.loaded.sign = self.loaded.sign.max(at);
             }
             AmiNews::Peers(all) => {
                 for facts in &all {
