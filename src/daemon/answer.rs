@@ -166,13 +166,13 @@ impl Core {
                 "waiting: a phone that is served is held back by an error, correct it first".into()
             }
             (Some(error), ..) => format!("waiting: {error}"),
-            (None, false, Some(_)) => match self.offer.unloaded().len() {
+            (None, false, None) if self.loaded.asked.is_none() => "unknown".into(),
+            (None, false, _) => match self.offer.unloaded().len() {
                 0 => "waiting".into(),
                 count => format!(
                     "waiting ({count} phones keep their old files until Asterisk has loaded)"
                 ),
             },
-            (None, false, None) => "unknown".into(),
         }
     }
 

@@ -335,8 +335,10 @@ impl Core {
         let next = reload::next(mode, &mut loaded, &wanted, self.session.up, seen, now);
         let before = std::mem::replace(&mut self.loaded, loaded).known;
         if self.loaded.known != before {
-            info!("Asterisk has loaded what is on disk");
-            self.shown = Some(newest.clone());
+            if self.loaded.known.is_some() {
+                info!("Asterisk has loaded what is on disk");
+                self.shown = Some(newest.clone());
+            }
             self.decided.loaded = self.loaded.known.clone();
             self.store.save_decided(&self.decided);
         }

@@ -14,7 +14,7 @@ pub type Fingerprint = String;
 /// What is known about Asterisk's configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Loaded {
-    /// What it is known to have loaded; kept over restarts.
+    /// What it is known to have loaded; kept over restarts. None while it is asked to load another text.
     pub known: Option<Fingerprint>,
     /// What we last asked it to load, and when.
     pub asked: Option<(Fingerprint, Time)>,
@@ -112,6 +112,8 @@ pub fn next(
         return Next::Look;
     }
     loaded.asked = Some((wanted.fingerprint.to_owned(), now));
+    // From here on it has the old text or the new one: also where the old one comes back meanwhile.
+    loaded.known = None;
     Next::Ask
 }
 

@@ -36,6 +36,23 @@ fn asterisk_is_asked_once_and_believed_only_when_it_shows() {
 }
 
 #[test]
+fn a_text_that_comes_back_while_another_is_loaded_is_loaded_again() {
+    let mut loaded = Loaded { known: Some("old".into()), ..Loaded::default() };
+    let mut step = |text, since, seconds: u64| {
+        let wanted = Wanted { fingerprint: text, since: Time(since), fit: true };
+        let at = Time(10_000 + seconds * 1000);
+        next(ReloadMode::Ask, &mut loaded, &wanted, true, || None, at)
+    };
+    assert_eq!(step("old", 1, 0), Next::Loaded);
+    assert_eq!(step("new", 11_000, 1), Next::Ask);
+    assert_eq!(step("old", 12_000, 2), Next::Ask, "it may have the new one");
+    loaded.sign = Some(Time(12_500));
+    let wanted = Wanted { fingerprint: "old", since: Time(12_000), fit: true };
+    let next = next(ReloadMode::Ask, &mut loaded, &wanted, true, || None, Time(14_000));
+    assert_eq!((next, loaded.known.as_deref()), (Next::Loaded, Some("old")));
+}
+
+#[test]
 fn a_reload_that_shows_nothing_settles_and_a_refused_one_is_told() {
     let mut quiet = Loaded { sign: Some(Time(11_000)), ..Loaded::default() };
     quiet.asked = Some(("new".into(), Time(10_500)));
