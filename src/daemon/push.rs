@@ -169,9 +169,7 @@ impl Core {
     pub(super) fn leave(&mut self, old: &PhonePart, new: Option<&Arc<PhonePart>>) {
         let moves = new.is_some_and(|new| !new.peers().eq(old.peers()));
         let Some(seen) = self.observed.phones.get_mut(&old.mac).filter(|_| moves) else { return };
-        if seen.left.is_empty() && seen.running.is_some() {
-            seen.left = old.peers().map(str::to_owned).collect();
-            seen.before.clone_from(&seen.left);
+        if seen.leave(old) {
             self.dirty.insert(old.mac);
         }
         self.moved(old.mac, self.looked);

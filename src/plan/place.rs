@@ -32,6 +32,28 @@ pub fn names<'a>(part: &'a PhonePart, seen: &'a Seen) -> impl Iterator<Item = &'
     left.chain(lines.filter(|_| seen.left.is_empty()))
 }
 
+/// So many peers that a phone ran before are remembered.
+const BEFORE_MAX: usize = 16;
+
+impl Seen {
+    /// The phone shall run other peers than those of `old`. It runs `old`, if that is proved or was
+    /// fetched since; else what it ran before. Tells whether that is news.
+    pub fn leave(&mut self, old: &PhonePart) -> bool {
+        let Some(running) = self.running else { return false };
+        let fetches = [self.fetched, self.doubtful].into_iter().flatten();
+        let last = fetches.max_by_key(|fetch| fetch.at).filter(|fetch| fetch.at > running.at);
+        if !self.left.is_empty() && !last.is_some_and(|fetch| old.is_run(fetch.token)) {
+            return false;
+        }
+        self.left = old.peers().map(str::to_owned).collect();
+        self.before.retain(|peer| !self.left.contains(peer));
+        self.before.extend_from_slice(&self.left);
+        let over = self.before.len().saturating_sub(BEFORE_MAX);
+        self.before.drain(..over);
+        true
+    }
+}
+
 impl Observed {
     /// What was known before a restart: nothing about registrations.
     pub fn restored(phones: BTreeMap<Mac, Seen>, unknown: BTreeMap<Mac, Asker>) -> Self {
@@ -44,12 +66,14 @@ impl Observed {
     pub fn reach<'a>(&self, part: &'a PhonePart, seen: &'a Seen) -> Option<Reach<'a>> {
         let mut names = names(part, seen);
         let here = names.clone().find(|peer| self.found(peer, seen).is_some()).map(Reach::Peer);
-        // One that booted with its new peers has no line of the old name.
-        let refused = |told: &Told| told.result == Notified::Answered(404) && told.unsent % 2 == 1;
-        let other = seen.told.as_ref().is_some_and(refused);
+        // One that has no line of that name runs what it shall run already, or what it ran before.
+        let refused = |told: &&Told| told.result == Notified::Answered(404);
+        let refused = seen.told.as_ref().filter(refused).map_or(0, |told| told.unsent);
         let last = || {
             let to = seen.contact.filter(|to| to.port() != 0 && seen.running.is_some());
-            let user = if other { part.peers().next() } else { names.next() };
+            let before = seen.before.iter().map(String::as_str);
+            let users = names.next().into_iter().chain(part.peers().next()).chain(before);
+            let user = users.clone().cycle().nth(refused as usize % users.count().max(1));
             Some(Reach::Last { to: to?, user: user? })
         };
         here.or_else(last)

@@ -22,12 +22,15 @@ impl Desk {
     fn swapped() -> Self {
         let mut desk = Desk::running(2);
         for n in [1, 2] {
-            let left: Vec<_> = desk.offer.phones[&mac(n)].peers().map(str::to_owned).collect();
-            let seen = desk.observed.phones.get_mut(&mac(n)).unwrap();
-            (seen.left, seen.before) = (left.clone(), left);
+            desk.leave(n);
         }
         desk.offers(&[with_lines_of(1, 2, "swapped"), with_lines_of(2, 1, "swapped")]);
         desk
+    }
+
+    /// Phone `n` shall run other peers than it is offered now.
+    fn leave(&mut self, n: u8) {
+        self.observed.phones.get_mut(&mac(n)).unwrap().leave(&self.offer.phones[&mac(n)]);
     }
 
     fn offers(&mut self, parts: &[Arc<PhonePart>]) {
@@ -90,6 +93,41 @@ fn a_contact_of_the_phone_that_had_the_peer_before_is_not_where_the_new_one_is_t
     assert_eq!(desk.wait(MINUTE * 15).via(&Notified::Silent), [own]);
     desk.contact(2, Some(([127, 0, 7, 7], 5060).into()), true);
     assert_eq!(desk.wait(MINUTE * 15).via(&Notified::Sent), [Via::Asterisk], "nobody's place yet");
+}
+
+#[test]
+fn a_phone_that_has_no_line_of_that_name_is_told_by_its_other_names() {
+    let mut desk = Desk::swapped();
+    desk.contact(1, None, false).contact(2, None, false).wait(MINUTE);
+    let users = (0..4).map(|_| {
+        let told = desk.wait(MINUTE * 15).via(&Notified::Answered(404));
+        let to = |via| match via {
+            Via::Direct { to, user } if to == place(1) => Some(user),
+            _ => None,
+        };
+        told.into_iter().find_map(to).unwrap()
+    });
+    let (old, new) = (peer(1, 1), peer(2, 1));
+    assert_eq!(users.collect::<Vec<_>>(), [old.clone(), new, old, peer(1, 2)]);
+}
+
+#[test]
+fn a_phone_that_shall_have_its_peers_back_before_the_others_are_proved_is_told_at_those_that_it_fetched()
+ {
+    let back = |fetches: bool, user: String| {
+        let mut desk = Desk::swapped();
+        desk.wait(MINUTE);
+        if fetches {
+            desk.fetch(1);
+        }
+        desk.leave(1);
+        desk.offers(&[part(1, "back", "s"), with_lines_of(2, 1, "swapped")]);
+        desk.contact(1, None, false).contact(2, None, false);
+        let told = desk.wait(MINUTE).via(&Notified::Answered(200));
+        assert!(told.contains(&Via::Direct { to: place(1), user }), "{told:?}");
+    };
+    back(true, peer(2, 1));
+    back(false, peer(1, 1));
 }
 
 #[test]
