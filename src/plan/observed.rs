@@ -119,6 +119,8 @@ pub struct PeerSeen {
     pub heard: Time,
     /// The last REGISTER that is proved.
     pub registered: Option<Time>,
+    /// When its registration ends, as last told.
+    pub ends: Option<Time>,
     /// Whether it is in a call, as last told, and since when; none where the AMI account hears
     /// nothing of calls. A hint: the channels are looked at before each NOTIFY.
     pub device: Option<(DeviceState, Time)>,
@@ -187,6 +189,9 @@ const UNKNOWN_MAX: usize = 256;
 /// this time, has found the two equal: a 7940 restarts at once when they differ (phones.md §2.11).
 const COMPARED: Duration = Duration::from_secs(60);
 
+/// The REGISTER of a peer that Asterisk does not list is remembered so long.
+const ABSENT: Duration = Duration::from_secs(600);
+
 /// A registration that ends so much later than the last one seen was renewed in between.
 const RENEWED: Duration = Duration::from_secs(5);
 
@@ -254,21 +259,17 @@ impl Observed {
     /// Fresh facts about one peer.
     pub fn told_about(&mut self, facts: PeerFacts, now: Time) {
         let seen = self.peers.entry(facts.peer.clone()).or_default();
-        let end = |facts: &PeerFacts, heard: Time| {
-            facts.expires.map(|s| heard.after(Duration::from_secs(s.into())))
-        };
         // A Registered event may be lost at a reconnect: an expiry that rose tells of it too, and
-        // that it came after the last look.
-        if let (Some(old), Some(new)) = (end(&seen.facts, seen.heard), end(&facts, now))
-            && facts.address.is_some()
-            && new > old.after(RENEWED)
-        {
+        // that it came after the last look. One that is as before is what a reload brought back.
+        let ends = facts.expires.map(|s| now.after(Duration::from_secs(s.into())));
+        let renewed = match (seen.ends, ends) {
+            (Some(old), Some(new)) => new > old.after(RENEWED),
+            _ => seen.heard != Time::default() && seen.facts.address.is_none(),
+        };
+        if renewed && facts.address.is_some() {
             seen.registered = seen.registered.max(Some(seen.heard));
         }
-        if seen.heard != Time::default() && seen.facts.address.is_none() && facts.address.is_some()
-        {
-            seen.registered = seen.registered.max(Some(seen.heard));
-        }
+        seen.ends = ends.or(seen.ends);
         // chan_pjsip tells no refresh; but a phone that booted registers with another Call-ID.
         if let (Some(old), Some(new)) = (&seen.facts.call_id, &facts.call_id)
             && old != new
@@ -280,11 +281,19 @@ impl Observed {
         seen.heard = now;
     }
 
-    /// The full list of peers: who is not in it is gone.
+    /// The full list of peers: who is not in it is gone. chan_sip lists some not for a moment while it
+    /// reloads, and tells of no REGISTER when they are back.
     pub fn listed(&mut self, all: Vec<PeerFacts>, now: Time) {
         let names: std::collections::BTreeSet<String> =
             all.iter().map(|f| f.peer.clone()).collect();
-        self.peers.retain(|name, _| names.contains(name));
+        self.peers.retain(|name, seen| {
+            let listed = names.contains(name);
+            if !listed {
+                let facts = PeerFacts { peer: name.clone(), ..PeerFacts::default() };
+                (seen.facts, seen.heard, seen.device) = (facts, now, None);
+            }
+            listed || seen.registered.is_some_and(|at| now.since(at) < ABSENT)
+        });
         all.into_iter().for_each(|facts| self.told_about(facts, now));
     }
 
@@ -333,6 +342,7 @@ impl Observed {
             .for_each(clamp);
         for seen in self.peers.values_mut() {
             clamp(&mut seen.heard);
+            seen.ends = None;
             seen.registered.iter_mut().chain(&mut seen.freed).for_each(clamp);
             seen.device.iter_mut().for_each(|(_, since)| clamp(since));
         }

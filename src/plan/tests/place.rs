@@ -166,3 +166,37 @@ fn a_phone_that_moved_while_nobody_listened_is_told_where_asterisk_had_it_last()
     let known = Observed::restored(desk.observed.phones.clone(), BTreeMap::new());
     assert_eq!(known.places, desk.observed.places);
 }
+
+#[test]
+fn a_peer_that_asterisk_does_not_list_while_it_reloads_keeps_its_register_and_gets_none() {
+    let mut desk = Desk::running(1);
+    let facts = |desk: &Desk, seconds| PeerFacts {
+        address: Some(place(1)),
+        expires: Some(seconds),
+        peer: desk.offer.phones[&mac(1)].peers().next().unwrap().to_owned(),
+        ..PeerFacts::default()
+    };
+    let mut single = (*part(1, "new", "s")).clone();
+    single.lines.truncate(1);
+    desk.offers(&[Arc::new(single)]);
+    let wanted = desk.offer.phones[&mac(1)].token();
+    desk.wait(SECOND).fetch(1);
+    // A reload takes it away and brings it back from what Asterisk wrote down.
+    desk.wait(SECOND);
+    desk.observed.listed(Vec::new(), desk.now);
+    let back = facts(&desk, 56);
+    desk.wait(SECOND);
+    desk.observed.told_about(back, desk.now);
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
+    assert_ne!(desk.runs(1), wanted, "it registered before that fetch");
+    desk.wait(SECOND);
+    desk.observed.registered(&peer(1, 1), Some(mac(1)), desk.now);
+    desk.observed.listed(Vec::new(), desk.now);
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
+    assert_ne!(desk.runs(1), wanted, "nobody knows from where");
+    let back = facts(&desk, 60);
+    desk.wait(SECOND);
+    desk.observed.told_about(back, desk.now);
+    desk.observed.prove(mac(1), &desk.offer, &|_| false, desk.now);
+    assert_eq!(desk.runs(1), wanted);
+}
