@@ -158,21 +158,20 @@ impl Core {
 
     fn reload_in_words(&self) -> String {
         let known = self.loaded.known.as_deref();
-        let current =
-            self.look.as_ref().is_some_and(|look| known == Some(look.fingerprint.as_str()));
+        let current = self.look.as_ref().is_some_and(|look| self.loaded.is(&look.fingerprint));
         match (&self.loaded.error, current, known) {
             (_, true, _) => "loaded".into(),
             _ if self.look.as_ref().is_some_and(|look| look.unfit) => {
                 "waiting: a phone that is served is held back by an error, correct it first".into()
             }
             (Some(error), ..) => format!("waiting: {error}"),
-            (None, false, None) if self.loaded.asked.is_none() => "unknown".into(),
-            (None, false, _) => match self.offer.unloaded().len() {
+            (None, false, Some(_)) => match self.offer.unloaded().len() {
                 0 => "waiting".into(),
                 count => format!(
                     "waiting ({count} phones keep their old files until Asterisk has loaded)"
                 ),
             },
+            (None, false, None) => "unknown".into(),
         }
     }
 

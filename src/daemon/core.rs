@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -23,14 +22,14 @@ use super::waiter::Waiter;
 use crate::base::{Mac, Tech, Time};
 use crate::directory::Directory;
 use crate::family;
-use crate::model::site::{Ami, ReloadMode, Site};
+use crate::model::site::{Ami, Site};
 use crate::plan::agenda::Agenda;
-use crate::plan::generation::{Generation, LinePart, PhonePart};
+use crate::plan::generation::{Generation, PhonePart};
 use crate::plan::intents::Intents;
-use crate::plan::observed::{Observed, Visible};
+use crate::plan::observed::Observed;
 use crate::plan::offer::{Moved, Offer, Passage, changes, offer};
 use crate::plan::reconcile::Pace;
-use crate::plan::reload::{self, Loaded, Next, Visibly, Wanted};
+use crate::plan::reload::Loaded;
 use crate::plan::rollout::Rollouts;
 
 /// The session with Asterisk, as last told.
@@ -83,7 +82,7 @@ pub struct Core {
     /// When phones were last given a change.
     pub(super) released: Time,
     /// What Asterisk was last known to have loaded.
-    shown: Option<Arc<Generation>>,
+    pub(super) shown: Option<Arc<Generation>>,
     /// Whose line each peer is.
     pub(super) owners: HashMap<String, Mac>,
     pub(super) askers: Arc<Askers>,
@@ -120,9 +119,6 @@ pub struct Core {
     pub(super) moving: BTreeMap<Mac, Time>,
 }
 
-/// While something is looked for in Asterisk's answers, they are asked so often.
-const RELIST: Duration = Duration::from_millis(300);
-
 impl Core {
     /// Starts from what is stored.
     pub fn new(
@@ -134,7 +130,8 @@ impl Core {
         now: Time,
     ) -> Self {
         let offer = restored.offer;
-        let loaded = Loaded { known: restored.decided.loaded.clone(), ..Loaded::default() };
+        let Decided { loaded: known, reloading: doubt, .. } = restored.decided.clone();
+        let loaded = Loaded { known, doubt, ..Loaded::default() };
         let shown = loaded.known.is_some().then(|| offer.newest.clone());
         let ledger = Ledger::new(store.journal());
         let rollouts = store.rollouts();
@@ -204,7 +201,8 @@ impl Core {
             None if before.is_some() => info!("nothing is held back any more"),
             _ => {}
         }
-        let decided = Decided { loaded: self.decided.loaded.clone(), ..look.decided.clone() };
+        let Decided { loaded, reloading, .. } = self.decided.clone();
+        let decided = Decided { loaded, reloading, ..look.decided.clone() };
         if decided != self.decided {
             self.decided = decided;
             self.store.save_decided(&self.decided);
@@ -298,76 +296,6 @@ impl Core {
         }
     }
 
-    /// Whether Asterisk has loaded what is on disk; it is asked to where that is due.
-    fn loads(&mut self, newest: &Arc<Generation>, now: Time) -> bool {
-        match self.next_load(newest, now) {
-            Next::Loaded => return true,
-            Next::Ask => {
-                info!("asking Asterisk to reload");
-                self.order(Order::Reload);
-            }
-            Next::Look if now.since(self.relisted) >= RELIST => {
-                self.relisted = now;
-                self.order(Order::Relist);
-            }
-            Next::Look | Next::Wait => {}
-        }
-        false
-    }
-
-    /// Whether Asterisk is known to have loaded what is on disk, without asking it anything.
-    pub(super) fn is_loaded(&self) -> bool {
-        let ignores = self.site.ami.is_none() || self.site.reload == ReloadMode::Ignore;
-        let known = self.loaded.known.as_deref();
-        ignores || self.look.as_ref().is_some_and(|l| known == Some(l.fingerprint.as_str()))
-    }
-
-    fn next_load(&mut self, newest: &Arc<Generation>, now: Time) -> Next {
-        let Some(look) = &self.look else { return Next::Wait };
-        let wanted = Wanted {
-            fingerprint: &look.fingerprint,
-            since: look.at,
-            fit: look.hold.is_none() && !look.unfit,
-        };
-        let mode = if self.site.ami.is_none() { ReloadMode::Ignore } else { self.site.reload };
-        let mut loaded = self.loaded.clone();
-        let seen = || self.seen(newest);
-        let next = reload::next(mode, &mut loaded, &wanted, self.session.up, seen, now);
-        let before = std::mem::replace(&mut self.loaded, loaded).known;
-        if self.loaded.known != before {
-            if self.loaded.known.is_some() {
-                info!("Asterisk has loaded what is on disk");
-                self.shown = Some(newest.clone());
-            }
-            self.decided.loaded = self.loaded.known.clone();
-            self.store.save_decided(&self.decided);
-        }
-        next
-    }
-
-    /// Whether Asterisk shows what changed since it is known to have loaded everything; where nothing
-    /// is known, whether it shows all that it should.
-    fn seen(&self, newest: &Generation) -> Option<bool> {
-        let peer = |name: &str| self.observed.peers.get(name);
-        let Some(shown) = &self.shown else {
-            let mut lines = newest.phones.values().flat_map(|part| &part.lines);
-            let fits = |line: &LinePart| {
-                peer(&line.peer).and_then(|p| p.facts.visible.as_ref()) == Some(&line.visible)
-            };
-            return lines.all(fits).then_some(true);
-        };
-        let moved = changes(&shown.phones, &newest.phones);
-        let old = moved.iter().filter_map(|m| m.old).flat_map(|part| &part.lines);
-        let before: BTreeMap<&str, &Visible> = old.map(|l| (&*l.peer, &l.visible)).collect();
-        let new = moved.iter().filter_map(|m| m.new).flat_map(|part| &part.lines);
-        let changed = new.filter_map(|line| {
-            let old = before.get(&*line.peer).copied();
-            let visibly = Visibly { peer: &line.peer, old, new: &line.visible };
-            (old != Some(&line.visible)).then_some(visibly)
-        });
-        reload::seen(changed, peer)
-    }
-
     /// Makes an offer the one that is served, at once.
     fn publish(&mut self, next: Arc<Offer>) {
         let old = std::mem::replace(&mut self.offer, next.clone());
@@ -441,16 +369,6 @@ impl Core {
         self.tell(now);
         self.save_phones(now);
         self.show_facts(now);
-    }
-
-    /// The operator says that Asterisk has loaded what is on disk.
-    pub(super) fn declare_loaded(&mut self) -> bool {
-        let Some(look) = &self.look else { return false };
-        self.loaded.known = Some(look.fingerprint.clone());
-        self.shown = Some(look.built.clone());
-        self.decided.loaded = self.loaded.known.clone();
-        self.store.save_decided(&self.decided);
-        true
     }
 
     /// Hands an order over; false when too many wait.

@@ -30,6 +30,7 @@ mod opening;
 mod operator;
 mod page;
 mod push;
+mod reload;
 pub mod rewrite;
 mod rollout;
 mod root;

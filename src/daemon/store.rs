@@ -40,6 +40,8 @@ pub struct Decided {
     pub raw_keys: std::collections::BTreeSet<String>,
     /// The fingerprint of the sip.conf that Asterisk is known to have loaded.
     pub loaded: Option<String>,
+    /// It was asked to load another one since.
+    pub reloading: bool,
 }
 
 /// What a restart finds.

@@ -14,8 +14,11 @@ pub type Fingerprint = String;
 /// What is known about Asterisk's configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Loaded {
-    /// What it is known to have loaded; kept over restarts. None while it is asked to load another text.
+    /// What it is known to have loaded; kept over restarts.
     pub known: Option<Fingerprint>,
+    /// It was asked to load another text since, and may have either, also where the old one is back on
+    /// disk; kept over restarts.
+    pub doubt: bool,
     /// What we last asked it to load, and when.
     pub asked: Option<(Fingerprint, Time)>,
     /// The last sign of a reload: an answer, an event, a start.
@@ -25,6 +28,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether Asterisk is known to have loaded a text.
+    pub fn is(&self, fingerprint: &str) -> bool {
+        !self.doubt && self.known.as_deref() == Some(fingerprint)
+    }
+
     /// The clock was set back: what was asked or seen later than now is asked and waited for anew. Set to
     /// now, a reload from before the change would look like one behind it.
     pub fn set_back(&mut self, now: Time) {
@@ -78,7 +86,7 @@ pub fn next(
     seen: impl FnOnce() -> Option<bool>,
     now: Time,
 ) -> Next {
-    if mode == ReloadMode::Ignore || loaded.known.as_deref() == Some(wanted.fingerprint) {
+    if mode == ReloadMode::Ignore || loaded.is(wanted.fingerprint) {
         return Next::Loaded;
     }
     if !session || !wanted.fit {
@@ -112,8 +120,7 @@ pub fn next(
         return Next::Look;
     }
     loaded.asked = Some((wanted.fingerprint.to_owned(), now));
-    // From here on it has the old text or the new one: also where the old one comes back meanwhile.
-    loaded.known = None;
+    loaded.doubt = true;
     Next::Ask
 }
 
@@ -127,6 +134,7 @@ fn start(mode: ReloadMode, loaded: &Loaded, wanted: &Wanted<'_>) -> Time {
 
 fn done(loaded: &mut Loaded, wanted: &Wanted<'_>) -> Next {
     loaded.known = Some(wanted.fingerprint.to_owned());
+    loaded.doubt = false;
     loaded.error = None;
     Next::Loaded
 }

@@ -49,7 +49,7 @@ fn a_text_that_comes_back_while_another_is_loaded_is_loaded_again() {
     loaded.sign = Some(Time(12_500));
     let wanted = Wanted { fingerprint: "old", since: Time(12_000), fit: true };
     let next = next(ReloadMode::Ask, &mut loaded, &wanted, true, || None, Time(14_000));
-    assert_eq!((next, loaded.known.as_deref()), (Next::Loaded, Some("old")));
+    assert_eq!((next, loaded.is("old")), (Next::Loaded, true));
 }
 
 #[test]
