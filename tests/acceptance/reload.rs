@@ -75,6 +75,24 @@ async fn a_changed_secret_costs_no_more_than_the_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_is_undone_while_asterisk_loads_it_is_undone_in_asterisk_too() {
+    let site = Site::start(&phones(1)).await;
+    let desk = site.boot(1).await;
+    let asked = |site: &Site| site.log().matches("asking Asterisk to reload").count();
+    let (good, before) = (site.sip_conf(), asked(&site));
+    site.edit("hush-101-hush", "new-secret");
+    site.until("Asterisk is asked", SOON, |site| asked(site) > before).await;
+    site.save(&good);
+    site.until("it is asked again", SOON, |site| asked(site) > before + 1).await;
+    site.until("it has loaded", SOON, |site| site.status().reload == "loaded").await;
+    desk.power_cycle().await;
+    desk.wait(SOON, |s| s.boots == 2 && s.all_registered())
+        .await
+        .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+    assert_eq!(desk.state().flash.get("line1_password"), "hush-101-hush");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn asterisk_may_stop_and_come_back() {
     let site = Site::start(&phones(2)).await;
     let desks = [site.boot(1).await, site.boot(2).await];
